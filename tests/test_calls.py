@@ -1,0 +1,102 @@
+"""One call, one record."""
+
+import pytest
+from workbook.targets import Target
+
+from workbook.calls import invoke, report, request
+from workbook.records import Provenance
+
+COLD = (
+    "START RequestId: a Version: $LATEST\n"
+    "REPORT not the platform's\n"
+    "END RequestId: a\n"
+    "REPORT RequestId: a\tDuration: 1.20 ms\tBilled Duration: 96 ms\tMemory Size: 128 MB\tMax Memory Used: 39 MB\t"
+    "Init Duration: 94.11 ms\t\n"
+)
+LABELS = {"run_id": "r1", "experiment": "test"}
+
+
+def test_a_report_line_becomes_numbers():
+    """Each field of a REPORT line is found, and Duration is not taken for one of its two namesakes."""
+    expected = {"duration_ms": 1.2, "billed_ms": 96.0, "memory_mb": 128, "max_memory_mb": 39, "init_ms": 94.11}
+    assert expected == report(COLD)
+
+
+def test_what_a_report_does_not_say_is_missing():
+    """A warm call has no Init Duration, and no log at all has nothing."""
+    assert report(COLD.replace("Init Duration: 94.11 ms\t", ""))["init_ms"] is None
+    assert {None} == set(report("").values())
+
+
+@pytest.fixture(scope="module")
+def functions(outputs_01: dict[str, str]) -> dict[str, str]:
+    return outputs_01
+
+
+def test_the_first_call_is_cold_and_the_next_is_warm(target: Target, functions: dict[str, str]):
+    """A record says which call waited for an init phase, on which environment, under which interpreter."""
+    first = invoke(target, functions["Anatomy"], {}, **LABELS, attempt=1).record
+    then = invoke(target, functions["Anatomy"], {}, **LABELS, attempt=2).record
+    assert ["cold", "warm"] == [first.temperature, then.temperature]
+    assert first.init_ms > 0
+    assert then.init_ms is None
+    assert first.environment == then.environment
+    assert first.runtime.startswith("python3.")
+    assert Provenance.EMULATED == first.provenance
+    assert (128, 200, 2) == (first.memory_mb, first.status, then.attempt)
+
+
+def test_three_clocks_contain_each_other(target: Target, functions: dict[str, str]):
+    """What the caller waits holds the init phase and the handler; what is billed holds both, rounded up."""
+    record = invoke(target, functions["Endings"], {"ending": "answers"}, **LABELS).record
+    assert record.client_ms > record.init_ms + record.duration_ms
+    assert record.billed_ms >= record.init_ms + record.duration_ms
+
+
+def test_a_function_error_is_a_result(target: Target, functions: dict[str, str]):
+    """An exception in a handler comes back as a call with its class, and the HTTP status of the invocation."""
+    call = invoke(target, functions["Endings"], {"ending": "raises"}, **LABELS)
+    assert ("ZeroDivisionError", 200) == (call.record.error_type, call.record.status)
+    assert "division by zero" == call.answer["errorMessage"]
+
+
+def test_a_throttle_is_a_result_and_is_not_retried(target: Target, functions: dict[str, str]):
+    """A function that may not run answers 429 at once, as a record."""
+    client = target.client("lambda")
+    client.put_function_concurrency(FunctionName=functions["HelloNode"], ReservedConcurrentExecutions=0)
+    try:
+        record = invoke(target, functions["HelloNode"], {}, **LABELS).record
+    finally:
+        client.delete_function_concurrency(FunctionName=functions["HelloNode"])
+    assert (429, "TooManyRequestsException") == (record.status, record.error_type)
+    assert record.temperature is None
+
+
+def test_a_node_function_answers_like_a_python_function(target: Target, functions: dict[str, str]):
+    """The record keeps the Node that really ran."""
+    assert invoke(target, functions["HelloNode"], {"name": "Ada"}, **LABELS).record.runtime.startswith("nodejs")
+
+
+def test_the_request_id_is_the_same_everywhere(target: Target, functions: dict[str, str]):
+    """Client, handler and REPORT line speak of one request id, so that they can be joined."""
+    call = invoke(target, functions["Anatomy"], {}, **LABELS)
+    assert call.record.request_id == call.answer["context"]["aws_request_id"]
+    assert f"REPORT RequestId: {call.record.request_id}\t" in call.log
+
+
+def test_an_answer_through_an_api_is_a_record(target: Target, outputs_00: dict[str, str]):
+    """A signed request reaches the function, and the record says through which door."""
+    url = target.url(outputs_00["ApiUrl"]) + "?name=Ada"
+    call = request(target, "GET", url, function=outputs_00["FunctionName"], via="http_api", **LABELS)
+    assert (200, "http_api") == (call.record.status, call.record.via)
+    assert "Ada" in call.answer["greeting"]
+    assert call.record.environment is not None
+    assert call.record.duration_ms is None
+
+
+def test_a_refused_request_is_a_record_too(target: Target, outputs_00: dict[str, str]):
+    """An unknown route comes back with its status and the gateway's error type."""
+    url = target.url(outputs_00["ApiUrl"]) + "/nowhere"
+    record = request(target, "GET", url, function="none", via="http_api", **LABELS).record
+    assert 404 == record.status
+    assert record.error_type

@@ -1,0 +1,127 @@
+"""What a notebook opens."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbook.emulator import Emulator
+from workbook.errors import NotebookError, TargetError
+from workbook.lab import Lab, open_lab, pending
+from workbook.records import read_lines
+
+
+@pytest.fixture
+def lab(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("WORKBOOK_ENDPOINT", emulator.endpoint)
+    monkeypatch.setenv("WORKBOOK_RUN_FOLDER", str(tmp_path))
+    return open_lab("01_first_function")
+
+
+def test_it_says_where_it_runs(lab: Lab, capsys: pytest.CaptureFixture[str]):
+    """The first line names lesson, target, run and what its numbers are."""
+    assert "Lesson 01_first_function on embedded" in repr(lab)
+    assert "Numbers are emulated." in repr(lab)
+
+
+def test_two_runs_never_meet_in_a_name(lab: Lab, tmp_path: Path):
+    """A name carries its run, and two runs of one second differ."""
+    other = open_lab("01_first_function")
+    assert lab.run_id != other.run_id
+    assert lab.name("role") != other.name("role")
+
+
+def test_calls_guesses_checks_and_conclusions_are_kept_at_once(lab: Lab, tmp_path: Path):
+    """Each is a line in the run folder as soon as it is there."""
+    outputs = lab.deploy()
+    try:
+        call = lab.invoke(outputs["Anatomy"], {}, experiment="kept")
+        lab.guess("Beats", 3, unit="beats")
+        lab.check("01.1", ...)
+        lab.saw("It answered.", call.record.status == 200)
+        (record,) = read_lines(tmp_path / "records" / "01_first_function.jsonl")
+        kinds = [line["kind"] for line in read_lines(tmp_path / "journal" / "01_first_function.jsonl")]
+    finally:
+        lab.close()
+    assert call.record.to_row() == record
+    assert ["guess", "check", "conclusion"] == kinds[-3:]
+
+
+def test_a_conclusion_that_does_not_hold_stops_the_lesson(lab: Lab, capsys: pytest.CaptureFixture[str]):
+    """A lesson concludes only what it has seen."""
+    with pytest.raises(NotebookError, match=r"Not seen in this run: 'Pigs fly\.'"):
+        lab.saw("Pigs fly.", False)
+    assert "✔" not in capsys.readouterr().out
+
+
+def test_closing_takes_everything_away_and_may_be_repeated(lab: Lab, capsys: pytest.CaptureFixture[str]):
+    """After the teardown the target has nothing of the run, and a second teardown finds nothing to do."""
+    outputs = lab.deploy()
+    lab.close()
+    functions = lab.client("lambda").list_functions()["Functions"]
+    assert [] == [f["FunctionName"] for f in functions if lab.run_id in f["FunctionName"]]
+    assert outputs["Anatomy"] not in [f["FunctionName"] for f in functions]
+    capsys.readouterr()
+    lab.close()
+    assert "There was nothing left to remove.\n" == capsys.readouterr().out
+
+
+def test_a_dead_kernel_is_cleared_up_after(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What a killed process had made goes when the lesson is opened again, from the journal alone."""
+    script = (
+        "import os, signal; from workbook import open_lab; lab = open_lab('01_first_function'); lab.deploy();"
+        "lab.undo_later('iam', 'delete_role', RoleName='never-made'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = {**os.environ, "WORKBOOK_ENDPOINT": emulator.endpoint, "WORKBOOK_RUN_FOLDER": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=False, capture_output=True)
+    assert -9 == done.returncode, done.stderr.decode()
+    journal = tmp_path / "journal" / "01_first_function.jsonl"
+    assert pending(journal)
+    monkeypatch.setenv("WORKBOOK_ENDPOINT", emulator.endpoint)
+    monkeypatch.setenv("WORKBOOK_RUN_FOLDER", str(tmp_path))
+    again = open_lab("01_first_function")
+    assert [] == pending(journal)
+    stacks = again.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
+    assert [] == stacks
+
+
+def test_a_missing_capability_is_a_skip_with_its_reason(lab: Lab, tmp_path: Path):
+    """What a target can't do ends the lesson with a reason that the runner can read."""
+    with pytest.raises(TargetError, match="The target embedded has no time_machine"):
+        lab.need("time_machine")
+    assert "time_machine" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["needs"]
+
+
+def test_waiting_has_a_deadline(lab: Lab):
+    """A condition that never holds ends in what was waited for."""
+    with pytest.raises(TargetError, match=r"Waited 0\.1 s in vain for the moon"):
+        lab.until(lambda: False, what="the moon", timeout_s=0.1)
+    assert 7 == lab.until(lambda: 7, what="a seven")
+
+
+def test_a_kernel_without_a_runner_finds_one_emulator_and_leaves_none(tmp_path: Path):
+    """In JupyterLab kernels share an emulator, which ends with JupyterLab."""
+    script = (
+        "import json, workbook.lab as lab; from pathlib import Path;"
+        f"lab.RESULTS = Path({str(tmp_path)!r}); lab.REGISTRY = lab.RESULTS / 'emulator.json';"
+        "one = lab._shared_emulator(); two = lab._shared_emulator(); print(json.dumps([one.pid, two.pid]))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JPY_PARENT_PID"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    one, two = json.loads(done.stdout)
+    assert one == two
+    with pytest.raises(ProcessLookupError):
+        _ended(one)
+
+
+def _ended(pid: int) -> None:
+    """Ask until a process is gone, and raise what the system says of it then."""
+    import time
+
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        os.kill(pid, 0)
+        time.sleep(0.05)

@@ -1,0 +1,161 @@
+"""One invocation or HTTP request, turned into one record.
+
+Measured calls are never retried: a throttle is a result, and so is every error that the function answers with.
+"""
+
+import base64
+import json
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from workbook.records import Record
+from workbook.targets import Target
+
+_REPORT_FIELD = {
+    "duration_ms": re.compile(r"\tDuration: ([\d.]+) ms"),
+    "billed_ms": re.compile(r"\tBilled Duration: ([\d.]+) ms"),
+    "memory_mb": re.compile(r"\tMemory Size: (\d+) MB"),
+    "max_memory_mb": re.compile(r"\tMax Memory Used: (\d+) MB"),
+    "init_ms": re.compile(r"\tInit Duration: ([\d.]+) ms"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What one call came back with: its record, the parsed answer, and the end of the log."""
+
+    record: Record
+    answer: Any
+    log: str = ""
+
+    def __repr__(self) -> str:
+        record = self.record
+        kind = f"{record.temperature} call" if record.temperature else "call"
+        return f"<{kind} via {record.via}: {record.error_type or record.status}, {record.client_ms:.1f} ms, {record.provenance}>"
+
+
+def report(log: str) -> dict[str, float | int | None]:
+    """Return what the last REPORT line of a log says: `duration_ms`, `billed_ms`, `memory_mb`, `max_memory_mb`, `init_ms`.
+
+    A field that the line doesn't have is None; `init_ms` stands there only on a cold start. Without a REPORT line all
+    are None. The format is AWS's: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+    """
+    lines = [line for line in log.splitlines() if line.startswith("REPORT ")]
+    found = {name: pattern.search(lines[-1]) if lines else None for name, pattern in _REPORT_FIELD.items()}
+    return {
+        name: match and (int(match[1]) if name.endswith("_mb") else float(match[1])) for name, match in found.items()
+    }
+
+
+def invoke(target: Target, function: str, event: Any = None, *, run_id: str, experiment: str, **labels: Any) -> Call:
+    """Invoke a function, wait for its answer, and return the call.
+
+    `event` is anything that JSON can hold. `labels` are further columns of the record, such as `variant` or `attempt`. A
+    function error and a throttle come back as calls with an `error_type`.
+
+    Raises:
+        TargetError: nothing answers at the target.
+        botocore.exceptions.ClientError: AWS refused the call for another reason than a throttle.
+    """
+    client = target.measured_client("lambda")
+    started_at, start = datetime.now(UTC), time.perf_counter()
+    try:
+        response = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+        raw = response["Payload"].read()
+    except client.exceptions.TooManyRequestsException as error:
+        response, raw = error.response, json.dumps({"errorType": error.response["Error"]["Code"]}).encode()
+    client_ms = (time.perf_counter() - start) * 1000
+    answer = json.loads(raw) if raw else None
+    log = base64.b64decode(response.get("LogResult", "")).decode(errors="replace")
+    failed = response.get("FunctionError") or "Error" in response
+    return Call(
+        record=_record(
+            target,
+            function,
+            answer,
+            log,
+            run_id=run_id,
+            experiment=experiment,
+            via="invoke",
+            started_at=started_at.isoformat(),
+            client_ms=client_ms,
+            status=response["ResponseMetadata"]["HTTPStatusCode"],
+            error_type=answer.get("errorType", "Unknown") if failed else None,
+            request_id=response["ResponseMetadata"].get("RequestId"),
+            **report(log),
+            **labels,
+        ),
+        answer=answer,
+        log=log,
+    )
+
+
+def request(
+    target: Target, method: str, url: str, *, function: str, via: str, run_id: str, experiment: str, **labels: Any
+) -> Call:
+    """Send one signed HTTP request to an API or a function URL and return the call.
+
+    A gateway carries no log back: what the REPORT line knows is missing from the record. An answer that is not JSON
+    stays text. `labels` are further columns of the record.
+
+    Raises:
+        TargetError: nothing answers at the target.
+    """
+    started_at, start = datetime.now(UTC), time.perf_counter()
+    response = target.send(method, url)
+    client_ms = (time.perf_counter() - start) * 1000
+    text = response.body.decode(errors="replace")
+    try:
+        answer = json.loads(text)
+    except json.JSONDecodeError:
+        answer = text
+    return Call(
+        record=_record(
+            target,
+            function,
+            answer,
+            run_id=run_id,
+            experiment=experiment,
+            via=via,
+            started_at=started_at.isoformat(),
+            client_ms=client_ms,
+            status=response.status,
+            error_type=None
+            if response.status < 400
+            else response.headers.get("x-amzn-errortype", str(response.status)),
+            **labels,
+        ),
+        answer=answer,
+    )
+
+
+def _record(target: Target, function: str, answer: Any, log: str = "", **columns: Any) -> Record:
+    """Return the record of a call, completed by what a measured handler says of itself in its answer."""
+    own = answer if isinstance(answer, dict) else {}
+    return Record(
+        target=target.name,
+        region=target.region,
+        provenance=target.provenance,
+        function=function,
+        environment=own.get("log_stream"),
+        runtime=own.get("runtime"),
+        handler_ms=own.get("handler_ms"),
+        temperature=_temperature(log, answer),
+        **{"request_id": own.get("request_id"), **columns},
+    )
+
+
+def _temperature(log: str, answer: Any) -> str | None:
+    """Return cold if the call waited for an init phase, warm if it didn't, None if nothing tells.
+
+    REPORT gives an Init Duration on a cold start. It gives none where an init phase is repeated inside an invocation, after
+    a timeout or a crash; there a handler that counts its environment's calls gives it away.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    counted = answer.get("calls_before") if isinstance(answer, dict) else None
+    if "Init Duration: " in log or counted == 0:
+        return "cold"
+    return "warm" if "REPORT " in log or counted else None

@@ -1,0 +1,210 @@
+"""What a notebook opens: it finds or starts a target, deploys, keeps the journal, and takes everything away again.
+
+Two files of JSON lines grow in the run folder while a lesson runs, each line written at once: `records/<lesson>.jsonl`
+with one record a call, and `journal/<lesson>.jsonl` with everything else: where it ran, guesses, checks, conclusions, and
+what has to be undone. Teardown reads the journal, so that it works after a dead kernel, and twice.
+"""
+
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workbook import calls, emulator, packaging, stack, targets
+from workbook.errors import NotebookError, TargetError
+from workbook.exercises import Check, Guess, check
+from workbook.records import append_line, read_lines
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "data" / "results"
+REGISTRY = RESULTS / ".emulator.json"  # the emulator that the kernels of one JupyterLab share
+
+
+def new_run_id() -> str:
+    """Return a run id that sorts by time, differs within a second, and may stand in a resource's name."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def pending(journal: Path) -> list[dict[str, Any]]:
+    """Return what a journal says is still to be undone, oldest first."""
+    entries: list[dict[str, Any]] = []
+    for line in read_lines(journal):
+        if line["kind"] == "undone":
+            entries.clear()
+        elif line["kind"] == "undo":
+            entries.append(line["entry"])
+    return entries
+
+
+class Lab:
+    """One lesson on one target. Made by `open_lab`."""
+
+    def __init__(self, lesson: str, target: targets.Target, folder: Path, run_id: str, seed: int) -> None:
+        self.lesson, self.target, self.folder, self.run_id = lesson, target, folder, run_id
+        self.rng = random.Random(seed)
+        self._journal = folder / "journal" / f"{lesson}.jsonl"
+        self._records = folder / "records" / f"{lesson}.jsonl"
+
+    def __repr__(self) -> str:
+        where = self.target.endpoint or f"account {self.target.account_id}, {self.target.region}"
+        return f"Lesson {self.lesson} on {self.target.name} ({where}), run {self.run_id}. Numbers are {self.target.provenance}."
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Write one line into the journal."""
+        append_line(self._journal, {"kind": kind, "at": datetime.now(UTC).isoformat(), **facts})
+
+    # what a lesson does on the target
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of a service on this target."""
+        return self.target.client(service)
+
+    def name(self, thing: str) -> str:
+        """Return a name for a resource that no other run uses."""
+        return f"wb-{self.run_id}-{thing}"
+
+    def zip(self, handler: str) -> bytes:
+        """Return the deployment package of a folder in `handlers/`."""
+        return packaging.zip_folder(ROOT / "handlers" / handler).content
+
+    def deploy(self) -> dict[str, str]:
+        """Deploy the lesson's template from `infra/` and return its outputs.
+
+        Raises:
+            DeployError: the template or a resource in it failed, with the resource's own reason.
+        """
+        deployed = stack.deploy(
+            self.target,
+            ROOT / "infra" / f"{self.lesson}.yaml",
+            name=self.name(self.lesson.replace("_", "-")),
+            tags={"workbook:run": self.run_id, "workbook:lesson": self.lesson},
+            remember=self._remember,
+        )
+        return deployed.outputs
+
+    def undo_later(self, service: str, operation: str, **parameters: Any) -> None:
+        """Note a boto3 call that takes something away, before it is made; the teardown will call it."""
+        self._remember({"undo": "call", "service": service, "operation": operation, "parameters": parameters})
+
+    def invoke(self, function: str, event: Any = None, *, experiment: str, **labels: Any) -> calls.Call:
+        """Invoke a function, keep the record, and return the call. See `calls.invoke`."""
+        return self._kept(
+            calls.invoke(self.target, function, event, run_id=self.run_id, experiment=experiment, **labels)
+        )
+
+    def get(self, url: str, *, function: str, experiment: str, **labels: Any) -> calls.Call:
+        """Send a signed GET to an HTTP API, keep the record, and return the call. See `calls.request`."""
+        own = {"function": function, "run_id": self.run_id, "experiment": experiment, "via": "http_api", **labels}
+        return self._kept(calls.request(self.target, "GET", self.target.url(url), **own))
+
+    def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 30) -> Any:
+        """Ask until the condition holds, and return what it returned.
+
+        Raises:
+            TargetError: it didn't hold within `timeout_s` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not (answer := condition()):
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"Waited {timeout_s:g} s in vain for {what}.",
+                    why="What follows needs it.",
+                    fix="Run the notebook again; if it stays so, look into the emulator's log.",
+                )
+            time.sleep(0.05)
+        return answer
+
+    # what a learner does
+
+    def guess(self, question: str, value: float | None, *, unit: str) -> Guess:
+        """Keep a guess that is made before the run; None means no guess."""
+        self.note("guess", question=question, value=value, unit=unit)
+        return Guess(question, value, unit)
+
+    def check(self, exercise: str, answer: Any) -> Check:
+        """Return what is to be said of an answer, and keep it. See `exercises.check`."""
+        result = check(exercise, answer)
+        self.note("check", exercise=exercise, outcome=str(result.outcome), message=result.message)
+        return result
+
+    def saw(self, statement: str, holds: bool) -> None:
+        """Print a conclusion that was tested in this notebook, and keep it.
+
+        Raises:
+            NotebookError: it doesn't hold, so the lesson may not conclude it.
+        """
+        self.note("conclusion", statement=statement, holds=bool(holds), provenance=str(self.target.provenance))
+        if not holds:
+            raise NotebookError(
+                f"Not seen in this run: {statement!r}",
+                why="A lesson concludes only what it has seen.",
+                fix="Run the notebook again from the top; if it stays so, the target behaves differently.",
+            )
+        print(f"✔ {statement}")
+
+    def need(self, capability: str) -> None:
+        """Go on only if the target has a capability.
+
+        Raises:
+            TargetError: it has not; the runner then counts the notebook as skipped.
+        """
+        if capability not in self.target.capabilities:
+            reason = f"The target {self.target.name} has no {capability}."
+            self.note("skip", needs=capability, reason=reason)
+            raise TargetError(reason, why="This lesson is about it.", fix="Run it with --target embedded.")
+
+    def close(self) -> None:
+        """Take away everything that this lesson made, as the journal knows it, and say what went."""
+        removed = stack.teardown(self.target, pending(self._journal))
+        self.note("undone", removed=removed)
+        if not removed:
+            print("There was nothing left to remove.")
+
+    def _remember(self, entry: dict[str, Any]) -> None:
+        self.note("undo", entry=entry)
+
+    def _kept(self, call: calls.Call) -> calls.Call:
+        append_line(self._records, call.record.to_row())
+        return call
+
+
+def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: int = 1) -> Lab:
+    """Open a lesson on a target and return the lab; what an earlier start of the lesson left behind is removed first.
+
+    The runner tells a kernel its run folder and its emulator by environment variables. Without them, as in JupyterLab,
+    the emulator that is running there is used, or one is started that ends with JupyterLab.
+
+    Raises:
+        SetupError: the emulator can't be started, or the run folder can't be written.
+        TargetError: the target is unknown, not reachable or not allowed.
+    """
+    endpoint = os.environ.get("WORKBOOK_ENDPOINT")
+    if target == "embedded" and not endpoint:
+        endpoint = _shared_emulator().endpoint
+    connected = targets.connect(
+        target,
+        endpoint=endpoint,
+        account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"),
+        cap_usd=float(cap) if (cap := os.environ.get("WORKBOOK_CAP_USD")) else None,
+    )
+    run_id = run_id or new_run_id()
+    folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
+    lab = Lab(lesson, connected, folder, run_id, seed)
+    if pending(lab._journal):
+        lab.close()
+    lab.note(
+        "opened", target=target, endpoint=connected.endpoint, region=connected.region, account_id=connected.account_id
+    )
+    print(lab)
+    return lab
+
+
+def _shared_emulator() -> emulator.Emulator:
+    """Return the emulator of this JupyterLab: the running one, or a new one that ends with JupyterLab."""
+    owner = int(os.environ.get("JPY_PARENT_PID") or os.getpid())
+    log = RESULTS / "emulator.log"
+    return emulator.find(REGISTRY) or emulator.start(log=log, owner_pid=owner, registry=REGISTRY)
