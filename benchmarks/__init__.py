@@ -1,0 +1,1 @@
+"""What the workbook costs beside what one would use instead, as ratios from one run."""

@@ -1,0 +1,25 @@
+"""Until an emulator answers: ours with environments and corrections, beside the plain one."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.peers import plain_ministack
+from workbook import emulator
+
+ROUNDS = 7
+
+
+def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
+    """Yield one row: milliseconds from the command to the first answer."""
+    ours, peers = [], []
+    with tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder:
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            with emulator.start(log=Path(folder) / "log"):
+                ours.append((time.perf_counter() - begun) * 1000)
+            begun = time.perf_counter()
+            with plain_ministack():
+                peers.append((time.perf_counter() - begun) * 1000)
+    yield "start of the emulator", "plain MiniStack", ours, peers
