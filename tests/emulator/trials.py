@@ -1,0 +1,39 @@
+"""What the tests of environments share: one invocation, its answer, and waiting for what must come."""
+
+import json
+import time
+from collections.abc import Callable
+
+import psutil
+
+from workbook.emulator.environment import Environment, Outcome
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
+
+MakeEnvironment = Callable[..., Environment]
+
+
+def invoke(one: Environment, event: object = None, request_id: str = "r-1", **more: str) -> Outcome:
+    return one.invoke(request_id, json.dumps(event).encode(), arn=ARN, **more)
+
+
+def answer(outcome: Outcome) -> object:
+    """Return the handler's answer, for an invocation that must have one."""
+    assert "response" == outcome.kind, outcome
+    return json.loads(outcome.payload)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def state(pid: int) -> str:
+    """Return what a process does; one that nobody has fetched yet is as dead as one that is gone."""
+    try:
+        found = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_DEAD
+    return psutil.STATUS_DEAD if found == psutil.STATUS_ZOMBIE else found
