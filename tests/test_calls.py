@@ -1,10 +1,10 @@
 """One call, one record."""
 
 import pytest
-from workbook.targets import Target
 
 from workbook.calls import invoke, report, request
 from workbook.records import Provenance
+from workbook.targets import Target
 
 COLD = (
     "START RequestId: a Version: $LATEST\n"

@@ -18,7 +18,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     target couldn't give is missing.
     """
     table = pd.DataFrame([record.to_row() for record in records], columns=COLUMNS)
-    types = {name: "string" for name in COLUMNS}
-    types |= {name: "float64" for name in _FLOATS} | {name: "Int64" for name in _INTEGERS}
-    types |= {name: "datetime64[us, UTC]" for name in _TIMES}
+    types = dict.fromkeys(COLUMNS, "string")
+    types |= dict.fromkeys(_FLOATS, "float64") | dict.fromkeys(_INTEGERS, "Int64")
+    types |= dict.fromkeys(_TIMES, "datetime64[us, UTC]")
     return table.astype(types)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook import calls, emulator, packaging, stack, targets
-from workbook.errors import NotebookError, TargetError
+from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.records import append_line, read_lines
 
@@ -172,6 +172,25 @@ class Lab:
         return call
 
 
+def connect(target: str, *, endpoint: str | None = None) -> targets.Target:
+    """Return the target of that name, checked; on AWS with the account and the cap that the environment variables name.
+
+    Raises:
+        ParameterError: the spending cap is not a number.
+        TargetError: the target is unknown, not reachable or not allowed.
+    """
+    cap = os.environ.get("WORKBOOK_CAP_USD")
+    try:
+        cap_usd = float(cap) if cap else None
+    except ValueError as error:
+        raise ParameterError(
+            f"WORKBOOK_CAP_USD={cap!r} is not an amount.", fix="Give US dollars, such as 2.50."
+        ) from error
+    return targets.connect(
+        target, endpoint=endpoint, account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"), cap_usd=cap_usd
+    )
+
+
 def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: int = 1) -> Lab:
     """Open a lesson on a target and return the lab; what an earlier start of the lesson left behind is removed first.
 
@@ -179,18 +198,14 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     the emulator that is running there is used, or one is started that ends with JupyterLab.
 
     Raises:
+        ParameterError: the spending cap is not a number.
         SetupError: the emulator can't be started, or the run folder can't be written.
         TargetError: the target is unknown, not reachable or not allowed.
     """
     endpoint = os.environ.get("WORKBOOK_ENDPOINT")
     if target == "embedded" and not endpoint:
         endpoint = _shared_emulator().endpoint
-    connected = targets.connect(
-        target,
-        endpoint=endpoint,
-        account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"),
-        cap_usd=float(cap) if (cap := os.environ.get("WORKBOOK_CAP_USD")) else None,
-    )
+    connected = connect(target, endpoint=endpoint)
     run_id = run_id or new_run_id()
     folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
     lab = Lab(lesson, connected, folder, run_id, seed)

@@ -1,0 +1,66 @@
+# One command per wish. Each sets up what it needs: the virtual environment is made when it is missing or stale, and the
+# network is not touched when it is not.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOG := $(VENV)/setup.log
+STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lab doctor clean bench upstream strip
+
+help:
+	@echo "make run       run every lesson on the embedded target, and keep what they find out"
+	@echo "make lab       open JupyterLab on the first lesson, with the embedded target ready"
+	@echo "make test      lint, import contract, all tests, and all lessons end to end"
+	@echo "make doctor    say whether this machine is ready"
+	@echo "make clean     remove what runs left behind"
+	@echo "make strip     take the outputs out of the notebooks, as they are stored"
+	@echo "make bench     compare with peers, as ratios from one run"
+	@echo "make upstream  try the newest emulator, and say which corrections it still needs"
+
+run: $(READY)
+	@$(BIN)/python -m workbook run
+
+lab: $(READY)
+	@exec $(BIN)/python -m workbook lab
+
+doctor: $(READY)
+	@$(BIN)/python -m workbook doctor
+
+clean: $(READY)
+	@$(BIN)/python -m workbook clean
+
+strip: $(READY)
+	@$(STRIP) notebooks/*.ipynb
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+upstream: $(READY)
+	@$(BIN)/python -m workbook.emulator.upstream
+
+test: $(READY)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "Files above are not formatted. Run: $(BIN)/ruff format ." >&2; exit 1; }
+	@said=$$($(BIN)/lint-imports --no-logo) || { echo "$$said"; exit 1; }
+	@$(STRIP) --verify notebooks/*.ipynb || { echo "A notebook is stored with outputs. Run: make strip" >&2; exit 1; }
+	@$(BIN)/python -m pytest
+	@out=$$(mktemp -d) && $(BIN)/python -m workbook run --quick --out "$$out" && rm -r "$$out" # what failed stays to be looked at
+
+# The environment is stale if what it was made from changed, if the folder was moved, or if its Python has gone.
+ifneq ($(shell cat $(READY) 2>/dev/null && $(BIN)/python -c "" 2>/dev/null && echo runs),$(CURDIR) runs)
+.PHONY: $(READY)
+endif
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { \
+	  echo "$(PYTHON) is missing or older than Python 3.11. Install 3.11 or newer and name it, as in: make run PYTHON=python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV): this takes about a minute, and happens once."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) >&2 || { \
+	  echo "Python can't make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt -e . >$(LOG) 2>&1 || { \
+	  echo "The packages could not be installed; $(LOG) says why. If there is no network, connect and run the same command again." >&2; exit 1; }
+	@echo "$(CURDIR)" >$@

@@ -1,0 +1,235 @@
+"""What a run does with its notebooks, and what it leaves in its folder."""
+
+import json
+import sys
+from xml.etree import ElementTree
+
+import nbformat
+import pandas as pd
+import pytest
+import small_notebooks
+
+from workbook.errors import ParameterError, SetupError
+from workbook.records import Record, append_line
+from workbook.runs import RunFolder, Status
+
+KEEP_A_RECORD = """\
+import os
+from pathlib import Path
+from workbook.lab import REGISTRY
+from workbook.records import Record, append_line
+record = Record(run_id=run_id, experiment="{0}", target=target, region="us-east-1", function="f", via="invoke",
+                started_at="2026-01-01T00:00:00+00:00", client_ms=1.5, status=200, provenance="emulated")
+append_line(Path(os.environ["WORKBOOK_RUN_FOLDER"]) / "records" / "{0}.jsonl", record.to_row())
+"""
+
+
+# what a run leaves
+
+
+def test_a_run_leaves_its_report_notebooks_records_and_summaries(tmp_path, notebooks, quietly):
+    """Status, seconds, cells and error of each notebook, versions and request; one Parquet of all records; JUnit XML."""
+    small_notebooks.write(notebooks, "01_good", KEEP_A_RECORD.format("01_good"), "print(quick)")
+    small_notebooks.write(notebooks, "02_bad", KEEP_A_RECORD.format("02_bad"), "1 / 0", "never = 1")
+
+    report = quietly(quick=True)
+
+    folder = tmp_path / "run"
+    facts = json.loads((folder / "run.json").read_text())
+    good, bad = facts["notebooks"]
+    assert 1 == report.exit_status
+    assert ("localstack", True, "untouched", {}) == tuple(
+        facts[key] for key in ("target", "quick", "answers", "parameters")
+    )
+    assert facts["started"] <= facts["finished"]
+    assert "2.7.0" == facts["versions"]["packages"]["papermill"]
+    assert ("01_good", "passed", 4, 4, None) == tuple(
+        good[key] for key in ("name", "status", "cells_run", "cells", "error")
+    )
+    assert ("failed", 4, 5) == tuple(bad[key] for key in ("status", "cells_run", "cells"))
+    assert "In cell 4 of 5: ZeroDivisionError: division by zero" == bad["error"]
+    assert ["True"] == small_notebooks.outputs(folder / "notebooks/01_good.ipynb")
+
+    table = pd.read_parquet(folder / "records.parquet")
+    assert ["01_good", "02_bad"] == table["experiment"].tolist()
+    assert [facts["run_id"]] == table["run_id"].unique().tolist()
+
+    suite = ElementTree.parse(folder / "junit.xml").getroot().find("testsuite")
+    assert ("2", "1", "0") == tuple(suite.get(key) for key in ("tests", "failures", "skipped"))
+    assert bad["error"] == suite.find("testcase[@name='02_bad']/failure").get("message")
+    assert {"run.json", "notebooks", "records", "records.parquet", "journal", "logs", "junit.xml"} == {
+        path.name for path in folder.iterdir() if path.name != ".lock"
+    }
+
+
+def test_a_run_without_records_still_has_all_columns(tmp_path, notebooks, quietly):
+    """A table of nothing has the same columns as any other."""
+    small_notebooks.write(notebooks, "01_first")
+
+    quietly()
+
+    table = pd.read_parquet(tmp_path / "run/records.parquet")
+    assert (0, list(Record.__dataclass_fields__)) == (len(table), table.columns.tolist())
+
+
+def test_a_skip_is_allowed_only_if_the_target_lacks_what_was_asked_for(tmp_path, notebooks, quietly):
+    """A lesson that gives up for want of something that its target has counts as failed."""
+    give_up = """\
+import os
+from pathlib import Path
+from workbook.records import append_line
+journal = Path(os.environ["WORKBOOK_RUN_FOLDER"]) / "journal" / "{0}.jsonl"
+append_line(journal, {{"kind": "skip", "needs": "{1}", "reason": "No {1} here."}})
+raise SystemExit("gives up")
+"""
+    small_notebooks.write(notebooks, "01_may", give_up.format("01_may", "http_api"))
+    small_notebooks.write(notebooks, "02_may_not", give_up.format("02_may_not", "http_api"))
+    skipped = quietly(only=("01",))
+    failed = quietly(only=("02",), out=tmp_path / "other", target="embedded")
+
+    assert (0, Status.SKIPPED, ("No http_api here.",)) == (
+        skipped.exit_status,
+        skipped.outcomes[0].status,
+        skipped.outcomes[0].skip_reasons,
+    )
+    assert (1, Status.FAILED) == (failed.exit_status, failed.outcomes[0].status)
+    assert "It gave up for want of http_api, which the target embedded has." in failed.outcomes[0].error
+
+
+def test_a_lesson_that_is_not_made_for_a_target_is_skipped_there(notebooks, quietly):
+    """Its metadata names the targets that it runs on; elsewhere it isn't even started."""
+    path = small_notebooks.write(notebooks, "01_first", "1 / 0")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.workbook.targets = ["aws"]
+    nbformat.write(notebook, path)
+
+    report = quietly()
+
+    outcome = report.outcomes[0]
+    assert (0, Status.SKIPPED) == (report.exit_status, outcome.status)
+    assert ("It is made for aws, not for localstack.",) == outcome.skip_reasons
+
+
+def test_notebooks_run_side_by_side_and_exclusive_ones_alone(tmp_path, notebooks, quietly):
+    """Two notebooks that wait for each other both end; an exclusive one starts when they have."""
+    meet = """\
+import os, time
+from pathlib import Path
+here = Path(os.environ["WORKBOOK_RUN_FOLDER"])
+(here / "{0}").touch()
+deadline = time.monotonic() + 30
+while not (here / "{1}").exists():
+    assert time.monotonic() < deadline, "the other one never came"
+    time.sleep(0.01)
+"""
+    alone = """\
+import os
+from pathlib import Path
+here = Path(os.environ["WORKBOOK_RUN_FOLDER"])
+assert (here / "left").exists() and (here / "right").exists()
+"""
+    small_notebooks.write(notebooks, "01_alone", alone, exclusive=True)
+    small_notebooks.write(notebooks, "02_left", meet.format("left", "right"))
+    small_notebooks.write(notebooks, "03_right", meet.format("right", "left"))
+
+    report = quietly(jobs=2)
+
+    assert [Status.PASSED] * 3 == [outcome.status for outcome in report.outcomes]
+
+
+def test_a_kernel_is_this_interpreter_and_keeps_out_of_the_users_home(tmp_path, notebooks, quietly, monkeypatch):
+    """A kernelspec of the user's that is named python3 doesn't take over, and nothing is written into the home folder."""
+    home = tmp_path / "home"
+    spec = home / ".local/share/jupyter/kernels/python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text('{"argv": ["false"], "display_name": "theirs", "language": "python"}')
+    (home / "startup.py").write_text("print('startup')")
+    before = sorted(home.rglob("*"))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PYTHONSTARTUP", str(home / "startup.py"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    figure = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])\nplt.close()"
+    small_notebooks.write(notebooks, "01_first", "import sys\nprint(sys.prefix)", figure)
+
+    report = quietly()
+
+    assert 0 == report.exit_status, report.outcomes[0].error
+    assert [sys.prefix] == small_notebooks.outputs(tmp_path / "run/notebooks/01_first.ipynb")
+    assert before == sorted(home.rglob("*"))
+
+
+# a run that goes on
+
+
+def test_resume_keeps_what_passed_and_runs_the_rest_as_it_was_asked_for(tmp_path, notebooks, quietly):
+    """What passed isn't run again; what failed is, with the same run id, settings and quickness, and no record is lost."""
+    small_notebooks.write(notebooks, "01_good", KEEP_A_RECORD.format("01_good"))
+    small_notebooks.write(notebooks, "02_bad", KEEP_A_RECORD.format("02_bad"), "1 / 0")
+    first = quietly(quick=True, settings={"repeats": "9"})
+    small_notebooks.write(notebooks, "02_bad", KEEP_A_RECORD.format("02_bad"), "print(quick, repeats)")
+
+    second = quietly(resume=True)
+
+    assert (1, 0) == (first.exit_status, second.exit_status)
+    assert first.outcomes[0] == second.outcomes[0]
+    assert ["True 9"] == small_notebooks.outputs(tmp_path / "run/notebooks/02_bad.ipynb")
+    table = pd.read_parquet(tmp_path / "run/records.parquet")
+    assert ["01_good", "02_bad"] == table["experiment"].tolist()
+    assert (tmp_path / "run/records/earlier/02_bad-1.jsonl").exists()
+
+
+def test_resume_runs_again_what_has_changed_since(tmp_path, notebooks, quietly):
+    """A notebook whose cells or arguments differ has not been run as it is now."""
+    small_notebooks.write(notebooks, "01_first", "print(repeats)")
+    quietly()
+
+    quietly(resume=True, settings={"repeats": "8"})
+
+    assert ["8"] == small_notebooks.outputs(tmp_path / "run/notebooks/01_first.ipynb")
+
+
+def test_resume_takes_the_newest_run_and_not_a_sitting_in_jupyterlab(tmp_path, notebooks, quietly):
+    """Without --out the run that was touched last goes on."""
+    small_notebooks.write(notebooks, "01_first")
+    quietly(out=None, results=tmp_path / "results")
+    append_line(tmp_path / "results/lab-1/journal/01_first.jsonl", {"kind": "opened", "target": "embedded"})
+
+    resumed = quietly(out=None, results=tmp_path / "results", resume=True)
+
+    assert resumed.folder.name == json.loads((resumed.folder / "run.json").read_text())["run_id"]
+
+
+def test_a_run_can_not_go_on_where_there_is_none(tmp_path, quietly):
+    """--resume needs a run."""
+    with pytest.raises(ParameterError, match="no readable run"):
+        quietly(resume=True)
+    with pytest.raises(ParameterError, match="There is no run in"):
+        quietly(resume=True, out=None, results=tmp_path)
+
+
+def test_a_run_can_not_go_on_on_another_target(notebooks, quietly):
+    """Records of two targets in one run would be taken for one another."""
+    small_notebooks.write(notebooks, "01_first")
+    quietly()
+
+    with pytest.raises(ParameterError, match="was made on the target localstack, not on embedded"):
+        quietly(resume=True, target="embedded")
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, notebooks, quietly):
+    """--out names an empty folder, or one that isn't there yet."""
+    small_notebooks.write(notebooks, "01_first")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/thesis.txt").touch()
+
+    with pytest.raises(ParameterError, match="is not empty"):
+        quietly()
+    assert ["thesis.txt"] == [path.name for path in (tmp_path / "run").iterdir()]
+
+
+def test_a_run_folder_has_one_run_at_a_time(tmp_path):
+    """A second run in the same folder is refused, and may come in when the first has gone."""
+    with RunFolder(tmp_path), pytest.raises(SetupError, match="in use by another run"), RunFolder(tmp_path):
+        pass
+    with RunFolder(tmp_path):
+        pass

@@ -1,0 +1,116 @@
+"""What is typed, and what becomes the exit status."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import small_notebooks
+
+from workbook import runs
+from workbook.cli import main
+from workbook.targets import Target
+
+
+@pytest.fixture
+def notebooks(tmp_path):
+    return tmp_path / "notebooks"
+
+
+def test_help_names_every_command_and_option_and_gives_examples(capsys):
+    """Whoever types --help sees all that there is."""
+    shown = ""
+    for arguments in (["--help"], ["run", "--help"]):
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
+        shown += capsys.readouterr().out
+
+    for word in ("run", "clean", "doctor", "lab", "examples:"):
+        assert word in shown
+    for option in (
+        "--only",
+        "--target",
+        "--quick",
+        "--set",
+        "--answers",
+        "--notebooks",
+        "--jobs",
+        "--cell-limit",
+        "--out",
+        "--resume",
+    ):
+        assert option in shown
+
+
+def test_help_and_doctor_start_without_the_heavy_packages():
+    """Both answer at once, and the doctor also where nothing is installed."""
+    code = "import sys, workbook.cli; print(sorted({'pandas', 'papermill', 'boto3', 'psutil'} & sys.modules.keys()))"
+
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]" == answer.stdout.strip()
+
+
+def test_a_run_succeeds_only_if_nothing_failed(tmp_path, notebooks, capsys):
+    """Status 0 for a success, 1 for a failure, and the table says which notebook it was."""
+    small_notebooks.write(notebooks, "01_good", "1")
+    small_notebooks.write(notebooks, "02_bad", "assert repeats == 4, 'three repeats'")
+    common = ["run", "--notebooks", str(notebooks), "--target", "localstack"]
+
+    assert 1 == main([*common, "--out", str(tmp_path / "one")])
+    assert "AssertionError: three repeats" in capsys.readouterr().out
+    assert 0 == main([*common, "--out", str(tmp_path / "two"), "--only", "01"])
+    assert 0 == main([*common, "--out", str(tmp_path / "three"), "--set", "repeats=4", "--set", "seed=2", "--quick"])
+    facts = json.loads((tmp_path / "three/run.json").read_text())
+    assert ({"repeats": "4", "seed": "2"}, True) == (facts["parameters"], facts["quick"])
+
+
+def test_a_wrong_command_line_is_a_sentence_and_status_2(notebooks, capsys):
+    """No traceback, what is wrong, and what there is."""
+    small_notebooks.write(notebooks, "01_good")
+
+    assert 2 == main(["run", "--notebooks", str(notebooks), "--only", "7"])
+    said = capsys.readouterr().err
+    assert said.startswith("workbook: No notebook in ")
+    assert "Choose from: 01_good." in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--set", "repeats"], ["run", "--jobs", "-1"], ["run", "--target", "moon"], []]
+)
+def test_what_argparse_can_tell_it_tells(arguments, capsys):
+    """A setting without a value, a negative count, an unknown target, no command at all."""
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_targets_on_the_command_line_are_targets(capsys):
+    """The choices of --target are those that the targets module knows."""
+    with pytest.raises(SystemExit):
+        main(["run", "--target", "?"])
+    choices = capsys.readouterr().err.partition("(choose from ")[2].strip().rstrip(")")
+
+    for name in choices.replace("'", "").split(", "):
+        assert Target(name, endpoint=None).capabilities is not None
+
+
+def test_clean_keeps_as_many_as_it_is_told(monkeypatch):
+    """--keep reaches the cleaning, whose refusal becomes the exit status."""
+    kept = []
+    monkeypatch.setattr(runs, "clean", lambda keep: kept.append(keep) or keep == 0)
+
+    assert [0, 1] == [main(["clean"]), main(["clean", "--keep", "3"])]
+    assert [0, 3] == kept
+
+
+def test_doctor_prints_a_table_or_json(capsys):
+    """The same lanes for a reader and for a program; the exit status says whether one failed."""
+    status = main(["doctor", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+
+    assert status == main(["doctor"])
+    table = capsys.readouterr().out
+    assert (not facts["ready"]) == bool(status)
+    assert len(facts["lanes"]) > 5
+    assert all(lane["name"] in table for lane in facts["lanes"])

@@ -1,0 +1,178 @@
+"""The commands: what is typed, and what becomes the exit status.
+
+Each command imports what it needs when it is called, so that `--help` and `doctor` start at once, and `doctor` also where
+nothing is installed.
+"""
+
+from __future__ import annotations  # an older Python, too, can ask the doctor
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbook import doctor
+from workbook.errors import ParameterError, WorkbookError
+
+_EXAMPLES = """\
+examples:
+  python -m workbook run                        every lesson on the embedded target
+  python -m workbook run --only 00 01 --quick   two lessons, with fewer repeats
+  python -m workbook run --set repeats=50       another value for a parameter of the notebooks
+  python -m workbook run --resume               what the newest run left undone
+  python -m workbook clean --keep 5             all but the five newest run folders go
+  python -m workbook doctor                     whether this machine is ready
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 for success, 1 for a failure, 2 for a wrong command line."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except ParameterError as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 2
+    except WorkbookError as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("workbook: stopped by Ctrl-C.", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    from workbook import runs
+
+    how = ("jobs", "cell_limit_s", "out", "resume")
+    asked = {name: value for name, value in vars(options).items() if name not in (*how, "command")}
+    if "answers" in asked:
+        asked["answers"] = runs.Answers(asked["answers"])
+    report = runs.run(**{name: getattr(options, name) for name in how}, **asked)
+    return report.exit_status
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from workbook import runs
+
+    return 0 if runs.clean(keep=options.keep) else 1
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    examination = doctor.examine()
+    print(json.dumps(examination.to_facts(), indent=2) if options.json else examination)
+    return 0 if examination.ready else 1
+
+
+def _lab(_: argparse.Namespace) -> int:
+    from workbook.runs.session import open_jupyterlab
+
+    open_jupyterlab()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m workbook",
+        description="Run the lessons, or look after what runs need and leave behind.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+
+    clean = commands.add_parser(
+        "clean", help="remove what runs left behind", description="Remove what runs left behind."
+    )
+    clean.add_argument(
+        "--keep", type=_count, default=0, metavar="N", help="keep the N newest run folders (default: none)"
+    )
+    clean.set_defaults(command=_clean)
+
+    check = commands.add_parser(
+        "doctor",
+        help="say whether this machine is ready",
+        description="Say whether this machine is ready, and what to do if it isn't.",
+    )
+    check.add_argument("--json", action="store_true", help="print the table as JSON")
+    check.set_defaults(command=_doctor)
+
+    lab = commands.add_parser(
+        "lab",
+        help="open JupyterLab on the first lesson",
+        description="Open JupyterLab on the first lesson, with the embedded target ready.",
+    )
+    lab.set_defaults(command=_lab)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    # What isn't given stays absent, so that --resume can take it from the run that goes on.
+    run = commands.add_parser(
+        "run",
+        help="run the lessons and keep what they find out in a run folder",
+        description="Run the lessons and keep what they find out in a run folder.",
+        argument_default=argparse.SUPPRESS,
+    )
+    what = run.add_argument_group("what to run")
+    what.add_argument(
+        "--only", nargs="+", metavar="NAME", help="notebooks by name or by how the name begins (default: all)"
+    )
+    what.add_argument(
+        "--target", choices=("embedded", "localstack", "aws"), help="where AWS calls go (default: embedded)"
+    )
+    what.add_argument("--quick", action="store_true", help="fewer repeats, same meaning")
+    what.add_argument(
+        "--set",
+        dest="settings",
+        action=_Setting,
+        metavar="NAME=VALUE",
+        help="another value for a parameter of the notebooks; may be repeated",
+    )
+    what.add_argument(
+        "--answers",
+        choices=("untouched", "solution", "wrong"),
+        help="what stands in the exercises (default: untouched)",
+    )
+    what.add_argument(
+        "--notebooks", type=Path, metavar="FOLDER", help="another folder of notebooks (default: notebooks)"
+    )
+    how = run.add_argument_group("how to run it")
+    how.add_argument("--jobs", type=_count, default=2, metavar="N", help="notebooks side by side (default: 2)")
+    how.add_argument(
+        "--cell-limit",
+        dest="cell_limit_s",
+        type=float,
+        default=300,
+        metavar="SECONDS",
+        help="a cell that takes longer is ended (default: 300)",
+    )
+    how.add_argument(
+        "--out", type=Path, default=None, metavar="FOLDER", help="the run folder (default: a new one in data/results)"
+    )
+    how.add_argument(
+        "--resume",
+        action="store_true",
+        default=False,
+        help="go on with the run in --out, or with the newest one: what passed and hasn't changed is kept",
+    )
+    run.set_defaults(command=_run)
+
+
+class _Setting(argparse.Action):
+    """Collects NAME=VALUE pairs in a dict."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, pair: str, _: str | None = None
+    ) -> None:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            parser.error(f"argument --set: {pair!r} is not NAME=VALUE")
+        namespace.settings = {**getattr(namespace, "settings", {}), name.strip(): value.strip()}
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("a count can't be negative")
+    return number

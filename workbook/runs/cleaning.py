@@ -1,0 +1,79 @@
+"""Taking away what runs left behind, and saying what went."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from workbook import emulator, stack
+from workbook.errors import WorkbookError
+from workbook.lab import REGISTRY, RESULTS, connect, pending
+from workbook.records import append_line, read_lines
+from workbook.runs.folder import RunFolder, all_of, shown
+
+_STARTED_AFTER_S = 60
+
+
+def clean(*, keep: int = 0, results: Path = RESULTS, say: Callable[[str], None] = print) -> bool:
+    """Stop the shared emulator and remove run folders, except the `keep` newest, and whatever else is left.
+
+    Returns whether everything could go. A folder that is in use stays, and so does one whose lessons made something on
+    LocalStack or AWS that can't be removed now: it is the only record of it.
+    """
+    if running := emulator.find(results / REGISTRY.name):
+        running.stop()
+        say(f"Stopped the emulator of JupyterLab at {running.endpoint}.")
+    kept = [folder for folder in all_of(results)[keep:] if not _remove_run(folder, say)]
+    for leftover in [*_stray_emulator_folders(), *_own_files(results)]:
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        say(f"Removed {shown(leftover)}.")
+    return not kept
+
+
+def _remove_run(folder: Path, say: Callable[[str], None]) -> bool:
+    if RunFolder(folder).in_use():
+        say(f"Kept {shown(folder)}: it is in use.")
+        return False
+    try:
+        for journal in sorted(folder.glob("journal/*.jsonl")):
+            _undo(journal, say)
+    except WorkbookError as error:
+        say(f"Kept {shown(folder)}, the only record of what its lessons made: {error}")
+        return False
+    shutil.rmtree(folder)
+    say(f"Removed {shown(folder)}.")
+    return True
+
+
+def _undo(journal: Path, say: Callable[[str], None]) -> None:
+    """Remove what a lesson made on a target that outlives the run; an embedded emulator took everything with it.
+
+    Raises:
+        WorkbookError: the target is not reachable or not allowed, or refuses.
+    """
+    entries = pending(journal)
+    opened = [line for line in read_lines(journal) if line["kind"] == "opened"]
+    if not entries or opened[-1]["target"] == "embedded":
+        return
+    target = connect(opened[-1]["target"], endpoint=opened[-1]["endpoint"])
+    removed = stack.teardown(target, entries, say=say)
+    append_line(journal, {"kind": "undone", "removed": removed})
+
+
+def _stray_emulator_folders() -> list[Path]:
+    """Return the folders of emulators that no longer run, and whose guard didn't live to remove them."""
+
+    def is_old(folder: Path) -> bool:  # a younger one may belong to an emulator that is just being started
+        return time.time() - folder.stat().st_mtime > _STARTED_AFTER_S
+
+    command_lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    folders = Path(tempfile.gettempdir()).glob("workbook-emulator-*")
+    return [folder for folder in folders if is_old(folder) and not any(str(folder) in line for line in command_lines)]
+
+
+def _own_files(results: Path) -> list[Path]:
+    """Return the hidden files and caches that the workbook keeps beside its run folders."""
+    return sorted([*results.glob(".*"), *results.glob("*.log")])

@@ -1,0 +1,290 @@
+"""One notebook on one kernel: papermill runs it in a worker thread, while another thread looks on and may end it."""
+
+import logging
+import os
+import re
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
+
+from workbook import emulator
+from workbook.errors import NotebookError, WorkbookError
+from workbook.lab import RESULTS
+from workbook.lessons import Lesson
+from workbook.records import read_lines
+from workbook.runs.folder import Outcome, RunFolder, Status
+from workbook.runs.notebook import as_papermill_takes_it, content_hash
+from workbook.targets import Target
+
+_MATPLOTLIB_CACHE = RESULTS / ".cache" / "matplotlib"  # built by the first figure, for all that follow
+_START_LIMIT_S = 60  # a kernel imports IPython from a cold disk in a few seconds
+_TAIL_LINES = 15
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_QUIET = logging.getLogger(__name__)  # nbclient says of a dead kernel what the outcome says better
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+
+class Execution:
+    """One notebook being run. `run` belongs to a worker thread; everything else may be called from any thread."""
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        notebook: nbformat.NotebookNode,
+        arguments: Mapping[str, Any],
+        folder: RunFolder,
+        *,
+        cell_limit_s: float,
+    ) -> None:
+        self.lesson, self.cell_limit_s = lesson, cell_limit_s
+        self.cell = 0  # the code cell that runs now, counted from 1
+        self.cells = sum(_is_code(cell) for cell in notebook.cells) + 1  # papermill adds one for the arguments
+        self._started_s: float | None = None  # on the monotonic clock
+        self._notebook, self._arguments, self._folder = notebook, dict(arguments), folder
+        self._scratch = folder.scratch / lesson.name
+        self._kernel: AsyncKernelManager | None = None
+        self._emulator: emulator.Emulator | None = None
+        self._ending: tuple[Status, str] | None = None  # why it was ended from outside
+
+    @property
+    def begun(self) -> bool:
+        """Whether a worker has taken it up."""
+        return self._started_s is not None
+
+    @property
+    def elapsed_s(self) -> float:
+        """The seconds since it was taken up; 0 before."""
+        return time.monotonic() - self._started_s if self._started_s is not None else 0.0
+
+    @property
+    def pending(self) -> Outcome:
+        """What is to be said of it as long as it hasn't ended, or if nobody lives to see its end."""
+        return Outcome(
+            name=self.lesson.name,
+            content=content_hash(self._notebook, self._arguments),
+            cells=self.cells,
+            error="It was not run to its end.",
+        )
+
+    def run(self) -> Outcome:
+        """Run the notebook to its end and return what came of it, whatever that is."""
+        self._started_s = time.monotonic()
+        status, error, detail, skip_reasons = Status.PASSED, None, "", ()
+        try:
+            self._run()
+        except _SkipError as skip:
+            status, skip_reasons = Status.SKIPPED, skip.reasons
+        except Exception as fault:  # the one place where every way to fail becomes an outcome
+            status, error, detail = self._explain(fault)
+        return replace(
+            self.pending,
+            status=status,
+            seconds=round(self.elapsed_s, 3),
+            cells_run=self.cell,
+            error=error,
+            skip_reasons=skip_reasons,
+            detail=detail,
+        )
+
+    def watch(self) -> None:
+        """End the notebook if its emulator is gone, and see to it that what was ended does end."""
+        if self._emulator and not self._emulator.alive():
+            died = NotebookError(
+                f"Its emulator died in cell {self.cell} of {self.cells}.",
+                why="Nothing answers the lesson's calls any more.",
+                fix="The end of its log may say why; run it again with --resume.",
+            )
+            self.end(Status.FAILED, str(died))
+        if self._ending:
+            self._kill_kernel()
+
+    def end(self, status: Status, reason: str) -> None:
+        """End the notebook from outside; the first reason counts."""
+        self._ending = self._ending or (status, reason)
+        self._kill_kernel()
+
+    def drive(self, execution_manager: NotebookExecutionManager) -> None:
+        """Execute all cells on a kernel of its own. Papermill's engine calls this."""
+        self._stop_if_ended()
+        self._kernel = AsyncKernelManager(
+            kernel_name="python3",
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # this interpreter, whatever the user's home holds
+            connection_file=str(self._scratch / "kernel.json"),
+        )
+        client = PapermillNotebookClient(
+            execution_manager,
+            km=self._kernel,
+            log=_QUIET,
+            timeout=self.cell_limit_s,
+            startup_timeout=_START_LIMIT_S,
+            shutdown_kernel="immediate",  # a lesson keeps everything at once, so nothing is left to be saved
+            extra_arguments=["--log-level=ERROR"],  # below that it warns of listening on loopback without encryption
+            on_cell_start=self._note_progress,
+        )
+        with closing(ensure_event_loop()), self._folder.log(self.lesson.name, "kernel").open("wb") as log:
+            client.execute(  # in this thread's event loop, which nbclient would leave open
+                cleanup_kc=True, env=self._environment(), cwd=str(self.lesson.path.parent), stdout=log, stderr=log
+            )
+
+    def _run(self) -> None:
+        self._stop_if_ended()
+        name, target = self.lesson.name, self._arguments["target"]
+        if target not in self.lesson.targets:
+            raise _SkipError((f"It is made for {', '.join(self.lesson.targets)}, not for {target}.",))
+        journal_before = len(read_lines(self._folder.journal(name)))
+        self._folder.set_aside(name)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        nbformat.write(self._notebook, self._folder.executed(name))
+        path = as_papermill_takes_it(self._folder.executed(name))
+        with self._own_emulator() as self._emulator:
+            try:
+                papermill.execute_notebook(
+                    path, path, self._arguments, engine_name=_Engine.NAME, progress_bar=False, execution=self
+                )
+            except papermill.PapermillExecutionError:
+                if reasons := self._skips(journal_before):
+                    raise _SkipError(reasons) from None
+                raise
+            finally:
+                self.watch()  # the notebook may have found out first that its emulator is gone
+                self._emulator = None
+
+    def _own_emulator(self) -> AbstractContextManager[emulator.Emulator | None]:
+        """Return an emulator of its own for the embedded target; the others are there already."""
+        if self._arguments["target"] != "embedded":
+            return nullcontext()
+        return emulator.start(log=self._folder.log(self.lesson.name, "emulator"))
+
+    def _skips(self, journal_before: int) -> tuple[str, ...]:
+        """Return why the lesson gave up, if its target really lacks what it asked for.
+
+        Raises:
+            NotebookError: the target has what the lesson says is missing.
+        """
+        entries = read_lines(self._folder.journal(self.lesson.name))[journal_before:]
+        skips = [entry for entry in entries if entry["kind"] == "skip"]
+        target = Target(self._arguments["target"], endpoint=None)
+        for skip in skips:
+            if skip["needs"] in target.capabilities:
+                raise NotebookError(
+                    f"It gave up for want of {skip['needs']}, which the target {target.name} has.",
+                    why="A skip that isn't needed hides what the lesson would have shown.",
+                    fix="Take the condition out of the lesson.",
+                )
+        return tuple(skip["reason"] for skip in skips)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the kernel's environment variables: the shell's, and where this run keeps things."""
+        scratch = str(self._scratch)
+        environment = os.environ | {
+            "WORKBOOK_RUN_FOLDER": str(self._folder.path),
+            "IPYTHONDIR": scratch,  # no profile, start-up file or history of the user's
+            "TMPDIR": scratch,
+            "MPLCONFIGDIR": str(_MATPLOTLIB_CACHE),
+        }
+        environment.pop("PYTHONSTARTUP", None)
+        if self._emulator:
+            environment["WORKBOOK_ENDPOINT"] = self._emulator.endpoint
+        return environment
+
+    def _note_progress(self, cell: nbformat.NotebookNode, **_: Any) -> None:
+        self.cell += _is_code(cell)
+
+    def _stop_if_ended(self) -> None:
+        """Go no further if the notebook was ended while it waited for a worker or for its emulator."""
+        if self._ending:
+            raise DeadKernelError("It was ended before its kernel was started.")
+
+    def _kill_kernel(self) -> None:
+        """Kill the kernel and what it started: its process group. nbclient notices within a second."""
+        provisioner = self._kernel and self._kernel.provisioner
+        process = provisioner and provisioner.process
+        if process and process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _explain(self, fault: Exception) -> tuple[Status, str, str]:
+        """Return the status that a fault means, one sentence about it, and the traceback or the logs behind it."""
+        if self._ending:
+            return *self._ending, self._tails()
+        here = f"cell {self.cell} of {self.cells}"
+        match fault:
+            case papermill.PapermillExecutionError():
+                said = " ".join(f"{fault.ename}: {fault.evalue}".split())
+                return Status.FAILED, f"In {here}: {said}", _ANSI.sub("", "\n".join(fault.traceback))
+            case CellTimeoutError():
+                sentence = NotebookError(
+                    f"It hung in {here}, which ran longer than {self.cell_limit_s:g} s and was ended.",
+                    fix="If it needs longer, allow it with --cell-limit.",
+                )
+            case DeadKernelError():
+                sentence = NotebookError(
+                    f"Its kernel died in {here}.",
+                    why="It was killed (by the system, if memory ran out), or a library in it crashed.",
+                    fix="Free some memory and run it again with --resume.",
+                )
+            case OSError():
+                sentence = NotebookError(
+                    f"It could not be kept: {fault}.",
+                    why="What the cells before showed is in the run folder.",
+                    fix="Make room or fix the permissions, then run it again with --resume.",
+                )
+            case WorkbookError():
+                sentence = fault
+            case _:
+                wall = "".join(traceback.format_exception(fault))
+                return Status.FAILED, f"In {here}: {type(fault).__name__}: {fault}", wall
+        return Status.FAILED, str(sentence), self._tails()
+
+    def _tails(self) -> str:
+        """Return the last lines of the logs of its kernel and its emulator."""
+        logs = (self._folder.log(self.lesson.name, of) for of in ("kernel", "emulator"))
+        return "\n".join(f"The end of {log.name}:\n{tail}" for log in logs if (tail := _tail(log)))
+
+
+class _SkipError(Exception):
+    """A lesson gave up because its target lacks something, as it may."""
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__(*reasons)
+        self.reasons = reasons
+
+
+class _Engine(Engine):
+    """The engine through which papermill hands a notebook back to the execution that it belongs to."""
+
+    NAME = "workbook"
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, *_kernel_name: str, execution: Execution, **_: Any
+    ) -> None:
+        execution.drive(nb_man)
+
+
+papermill_engines.register(_Engine.NAME, _Engine)
+
+
+def _is_code(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "code" and bool(cell.source.strip())
+
+
+def _tail(log: Path) -> str:
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
