@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOG := $(VENV)/setup.log
+# By this file JupyterLab asks nobody whether it may fetch news.
+QUIET := $(VENV)/etc/jupyter/labconfig/page_config.json
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab doctor clean bench upstream strip
+.PHONY: help run test lab doctor clean bench upstream picture strip
 
 help:
 	@echo "make run       run every lesson on the embedded target, and keep what they find out"
@@ -19,6 +21,7 @@ help:
 	@echo "make clean     remove what runs left behind"
 	@echo "make strip     take the outputs out of the notebooks, as they are stored"
 	@echo "make bench     compare with peers, as ratios from one run"
+	@echo "make picture   draw the README's picture anew"
 	@echo "make upstream  try the newest emulator, and say which corrections it still needs"
 
 run: $(READY)
@@ -38,6 +41,9 @@ strip: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+picture: $(READY)
+	@$(BIN)/python -m workbook picture
 
 upstream: $(READY)
 	@$(BIN)/python -m workbook.emulator.upstream
@@ -63,4 +69,5 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	  echo "Python can't make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt -e . >$(LOG) 2>&1 || { \
 	  echo "The packages could not be installed; $(LOG) says why. If there is no network, connect and run the same command again." >&2; exit 1; }
+	@mkdir -p $(dir $(QUIET)) && echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' >$(QUIET)
 	@echo "$(CURDIR)" >$@

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from workbook import doctor
 from workbook.errors import ParameterError, WorkbookError
@@ -65,10 +66,18 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0 if examination.ready else 1
 
 
-def _lab(_: argparse.Namespace) -> int:
+def _lab(_: argparse.Namespace) -> NoReturn:
     from workbook.runs.session import open_jupyterlab
 
     open_jupyterlab()
+
+
+def _picture(_: argparse.Namespace) -> int:
+    from workbook.runs import picture
+
+    picture.refresh()
+    print(f"Drew {picture.PICTURE.relative_to(Path.cwd())} anew.")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Open JupyterLab on the first lesson, with the embedded target ready.",
     )
     lab.set_defaults(command=_lab)
+
+    picture = commands.add_parser(
+        "picture",
+        help="draw the README's picture anew",
+        description="Draw the README's picture anew, from a run of its lesson.",
+    )
+    picture.set_defaults(command=_picture)
     return parser
 
 

@@ -75,5 +75,5 @@ def _stray_emulator_folders() -> list[Path]:
 
 
 def _own_files(results: Path) -> list[Path]:
-    """Return the hidden files and caches that the workbook keeps beside its run folders."""
-    return sorted([*results.glob(".*"), *results.glob("*.log")])
+    """Return the files and caches that the workbook keeps beside its run folders."""
+    return sorted([*results.glob(".*"), *results.glob("*.log"), *results.glob("bench-*.json")])

@@ -9,7 +9,7 @@ from workbook import emulator
 from workbook.lab import REGISTRY, RESULTS, ROOT, new_run_id
 from workbook.runs.folder import RunFolder, shown
 
-_QUIET = (  # no question on the first start, and nothing asked of the internet
+_QUIET = (  # nothing is asked of the internet
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 )
@@ -29,7 +29,8 @@ def open_jupyterlab(notebook: str = "00_start_here.ipynb", *, results: Path = RE
         running = emulator.start(log=folder.path / "logs" / "emulator.log", registry=results / REGISTRY.name)
         print(f"The embedded target answers at {running.endpoint}. What you try is kept in {shown(folder.path)}.")
         folder.hold_through_exec()
-        command = [sys.executable, "-m", "jupyterlab", f"notebooks/{notebook}", f"--ServerApp.root_dir={ROOT}", *_QUIET]
+        first = f"--LabApp.default_url=/lab/tree/notebooks/{notebook}"  # in the printed address, too
+        command = [sys.executable, "-m", "jupyterlab", first, f"--ServerApp.root_dir={ROOT}", *_QUIET]
         if os.geteuid() == 0:
             command.append("--allow-root")  # in a container there is often nobody else, and it listens on loopback only
         environment = os.environ | {"WORKBOOK_RUN_FOLDER": str(folder.path), "JUPYTER_PREFER_ENV_PATH": "1"}
