@@ -1,6 +1,7 @@
 """A bare Python function called through boto3, cold and warm: our environments beside plain MiniStack's workers."""
 
 import io
+import sys
 import tempfile
 import time
 import zipfile
@@ -8,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import plain_ministack
 from workbook import emulator, targets
+from workbook.emulator.upstream import plain
 
 COLD_ROUNDS, WARM_ROUNDS = 20, 300
 SILENT = "def handler(event, context):\n    return event\n"
@@ -21,10 +22,10 @@ def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
     with (
         tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder,
         emulator.start(log=Path(folder) / "log") as ours,
-        plain_ministack() as plain,
+        plain(Path(sys.executable)) as peer,
     ):
-        sides = [_function(endpoint, SILENT) for endpoint in (ours.endpoint, plain)]
-        printing = [_function(endpoint, PRINTING) for endpoint in (ours.endpoint, plain)]
+        sides = [_function(endpoint, SILENT) for endpoint in (ours.endpoint, peer)]
+        printing = [_function(endpoint, PRINTING) for endpoint in (ours.endpoint, peer)]
         yield "cold call of a bare Python function", "plain MiniStack", *_cold(sides)
         yield "warm call", "plain MiniStack", *_warm(sides)
         yield "warm call of a function that prints", "plain MiniStack", *_warm(printing)

@@ -1,12 +1,13 @@
 """Until an emulator answers: ours with environments and corrections, beside the plain one."""
 
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.peers import plain_ministack
 from workbook import emulator
+from workbook.emulator.upstream import plain
 
 ROUNDS = 7
 
@@ -20,6 +21,6 @@ def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
             with emulator.start(log=Path(folder) / "log"):
                 ours.append((time.perf_counter() - begun) * 1000)
             begun = time.perf_counter()
-            with plain_ministack():
+            with plain(Path(sys.executable)):
                 peers.append((time.perf_counter() - begun) * 1000)
     yield "start of the emulator", "plain MiniStack", ours, peers

@@ -1,0 +1,213 @@
+"""Functions run in environments of ours under MiniStack's pool: reused, alone while at work, replaced when they change."""
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psutil
+import pytest
+from trials import wait_until
+
+from workbook.emulator.corrections.probes import function, zipped
+from workbook.emulator.lineage import inbound_depth, with_lineage
+from workbook.targets import Target
+
+HANDLER = """
+import os
+import time
+
+CALLS = []
+
+def handler(event, context):
+    CALLS.append(event)
+    print("at work")
+    time.sleep(event.get("wait_s", 0))
+    if "raise" in event:
+        raise KeyError(event["raise"])
+    return {
+        "calls": len(CALLS),
+        "pid": os.getpid(),
+        "environment": context.log_stream_name,
+        "colour": os.environ.get("COLOUR"),
+        "memory_mb": context.memory_limit_in_mb,
+        "trace": os.environ.get("_X_AMZN_TRACE_ID"),
+    }
+"""
+CALLER = """
+import json
+import boto3
+
+def handler(event, context):
+    answer = boto3.client("lambda").invoke(FunctionName=event["callee"], Payload=b"{}")
+    return json.load(answer["Payload"])
+"""
+NODE = """
+export const handler = async (event, context) => {
+  if (event.raise) throw new RangeError(event.raise);
+  return { name: context.functionName };
+};
+"""
+
+
+def call(target: Target, name: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Invoke a function and return its answer, with `FunctionError` and the log where there is one."""
+    response = target.measured_client("lambda").invoke(
+        FunctionName=name, Payload=json.dumps(event or {}), LogType="Tail"
+    )
+    answer = json.load(response["Payload"])
+    return answer | {"error": response.get("FunctionError"), "log": base64.b64decode(response["LogResult"]).decode()}
+
+
+def test_calls_in_a_row_share_an_environment(ours: Target) -> None:
+    """An environment is used again, after an exception too, and the exception reaches the caller with class and trace."""
+    with function(ours, HANDLER) as name:
+        first = call(ours, name)
+        failed = call(ours, name, {"raise": "colour"})
+        third = call(ours, name)
+    assert (1, 3) == (first["calls"], third["calls"])
+    assert first["environment"] == third["environment"]
+    assert ("Unhandled", "KeyError", "'colour'") == (failed["error"], failed["errorType"], failed["errorMessage"])
+    assert 'raise KeyError(event["raise"])' in failed["stackTrace"][-1]
+
+
+def test_the_log_of_a_call(ours: Target) -> None:
+    """The log that comes with the answer goes from START to REPORT, and only a cold start reports an init phase."""
+    with function(ours, HANDLER) as name:
+        cold, warm = call(ours, name)["log"].splitlines(), call(ours, name)["log"].splitlines()
+    for log in (cold, warm):
+        assert ["START", "at", "END", "REPORT"] == [line.split()[0] for line in log]
+    assert "Init Duration" in cold[-1]
+    assert "Init Duration" not in warm[-1]
+
+
+def test_a_timeout(ours: Target) -> None:
+    """After a timeout the same environment goes on, with nothing in memory: the next call runs its init phase again."""
+    with function(ours, HANDLER, Timeout=1) as name:
+        first = call(ours, name)
+        late = call(ours, name, {"wait_s": 30})
+        after = call(ours, name)
+    assert ("Unhandled", "Sandbox.Timedout") == (late["error"], late["errorType"])
+    assert late["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert late["log"].endswith("Status: timeout\n")
+    assert (first["environment"], 1) == (after["environment"], after["calls"])
+    assert "Init Duration" not in after["log"]
+
+
+def test_a_failed_init_phase(ours: Target) -> None:
+    """A failed init phase is tried again by the call, and both tries are reported before START."""
+    with function(ours, "import missing") as name:
+        failed = call(ours, name)
+    assert ("Unhandled", "Runtime.ImportModuleError") == (failed["error"], failed["errorType"])
+    kinds = [
+        line.split()[0] for line in failed["log"].splitlines() if line.startswith(("INIT", "START", "END", "REPORT"))
+    ]
+    assert ["INIT_REPORT", "INIT_REPORT", "START", "END", "REPORT"] == kinds
+    assert failed["log"].endswith("Status: error\tError Type: Runtime.ImportModuleError\n")
+
+
+def test_calls_at_once_have_environments_of_their_own(ours: Target) -> None:
+    """An environment handles one call at a time: three at once need three."""
+    with function(ours, HANDLER) as name, ThreadPoolExecutor(3) as callers:
+        answers = list(callers.map(lambda _: call(ours, name, {"wait_s": 0.5}), range(3)))
+    assert 3 == len({answer["environment"] for answer in answers})
+    assert [1, 1, 1] == [answer["calls"] for answer in answers]
+
+
+def test_an_event_is_handled_later(ours: Target) -> None:
+    """An asynchronous call is accepted at once and carried out, and its log names the id of the answer."""
+    logs = ours.client("logs")
+    with function(ours, HANDLER) as name:
+        group = f"/aws/lambda/{name}"
+        logs.create_log_group(logGroupName=group)
+        accepted = ours.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+        pattern = f'"REPORT RequestId: {accepted["ResponseMetadata"]["RequestId"]}"'
+        assert 202 == accepted["StatusCode"]
+        wait_until(lambda: logs.filter_log_events(logGroupName=group, filterPattern=pattern)["events"])
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "expected"),
+    [
+        ({"Environment": {"Variables": {"COLOUR": "green"}}}, "colour", "green"),
+        ({"MemorySize": 256}, "memory_mb", "256"),
+    ],
+)
+def test_a_changed_setting_takes_a_new_environment(
+    ours: Target, change: dict[str, Any], key: str, expected: str
+) -> None:
+    """A change of variables or memory is seen by the next call, which is cold, and the old environment is gone."""
+    with function(ours, HANDLER) as name:
+        before = call(ours, name)
+        ours.client("lambda").update_function_configuration(FunctionName=name, **change)
+        after = call(ours, name)
+    assert expected == after[key]
+    assert before["environment"] != after["environment"]
+    assert not psutil.pid_exists(before["pid"])
+
+
+def test_changed_code_takes_a_new_environment(ours: Target) -> None:
+    """The next call after an update of the code runs the new code."""
+    with function(ours, HANDLER) as name:
+        before = call(ours, name)
+        ours.client("lambda").update_function_code(
+            FunctionName=name, ZipFile=zipped(HANDLER.replace('"pid"', '"number"'))
+        )
+        after = call(ours, name)
+    assert "number" in after
+    assert before["environment"] != after["environment"]
+
+
+def test_a_deleted_function_leaves_no_environment(ours: Target) -> None:
+    """Deleting a function ends its environments, frozen as they are."""
+    with function(ours, HANDLER) as name:
+        frozen = call(ours, name)["pid"]
+    assert not psutil.pid_exists(frozen)
+
+
+def test_a_call_under_way_is_finished_first(ours: Target) -> None:
+    """A function that is deleted during a call answers it, and then its environment ends."""
+    with ThreadPoolExecutor(1) as callers:
+        with function(ours, HANDLER) as name:
+            environment = psutil.Process(call(ours, name)["pid"])
+            wait_until(lambda: environment.status() == psutil.STATUS_STOPPED)
+            pending = callers.submit(call, ours, name, {"wait_s": 1})
+            wait_until(lambda: environment.status() != psutil.STATUS_STOPPED)
+        assert 2 == pending.result()["calls"]
+    wait_until(lambda: not environment.is_running())
+
+
+def test_a_layer(ours: Target) -> None:
+    """What a layer has under python/ can be imported."""
+    archive = zipped("COLOUR = 'blue'", "python/paint.py")
+    layer = ours.client("lambda").publish_layer_version(LayerName="paint", Content={"ZipFile": archive})
+    source = "import paint\ndef handler(event, context): return {'colour': paint.COLOUR}"
+    with function(ours, source, Layers=[layer["LayerVersionArn"]]) as name:
+        assert "blue" == call(ours, name)["colour"]
+
+
+def test_node(ours: Target) -> None:
+    """A Node function answers, and its exception reaches the caller with class and trace."""
+    with function(ours, NODE, file="app.mjs", Runtime="nodejs22.x") as name:
+        assert name == call(ours, name)["name"]
+        failed = call(ours, name, {"raise": "too far"})
+    assert ("Unhandled", "RangeError", "too far") == (failed["error"], failed["errorType"], failed["errorMessage"])
+    assert failed["trace"][0] == "RangeError: too far"
+
+
+def test_a_chain_of_calls_carries_its_depth(ours: Target) -> None:
+    """A function that calls another by the SDK passes the depth of the chain on, in the trace header."""
+    with function(ours, CALLER, Timeout=30) as caller, function(ours, HANDLER) as callee:
+        answer = call(ours, caller, {"callee": callee})
+    assert 2 == inbound_depth({"x-amzn-trace-id": answer["trace"]})
+
+
+def test_an_endless_chain_is_cut(ours: Target) -> None:
+    """A call out of a chain that went through too many functions is refused, as Lambda refuses a recursive loop."""
+    service = ours.client("lambda")
+    trace = with_lineage(None, "arn:aws:lambda:us-east-1:000000000000:function:f", 16)
+    service.meta.events.register(
+        "before-call.lambda", lambda params, **_: params["headers"].update({"X-Amzn-Trace-Id": trace})
+    )
+    with function(ours, HANDLER) as name, pytest.raises(service.exceptions.RecursiveInvocationException):
+        service.invoke(FunctionName=name)
