@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from workbook.emulator import Emulator
 from workbook.errors import NotebookError, TargetError
 from workbook.lab import Lab, open_lab, pending
 from workbook.records import read_lines
+from workbook.stack import leftovers
 
 
 @pytest.fixture
@@ -84,8 +86,8 @@ def test_a_dead_kernel_is_cleared_up_after(emulator: Emulator, tmp_path: Path, m
     monkeypatch.setenv("WORKBOOK_RUN_FOLDER", str(tmp_path))
     again = open_lab("01_first_function")
     assert [] == pending(journal)
-    stacks = again.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
-    assert [] == stacks
+    made_by = read_lines(journal)[0]["run_id"]
+    assert [] == leftovers(again.target, made_by)
 
 
 def test_a_missing_capability_is_a_skip_with_its_reason(lab: Lab, tmp_path: Path):
@@ -119,8 +121,6 @@ def test_a_kernel_without_a_runner_finds_one_emulator_and_leaves_none(tmp_path: 
 
 def _ended(pid: int) -> None:
     """Ask until a process is gone, and raise what the system says of it then."""
-    import time
-
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         os.kill(pid, 0)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ResponseStreamingError
+
+from workbook.errors import TargetError
 from workbook.records import Record
 from workbook.targets import Target
 
@@ -57,7 +60,7 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
     function error and a throttle come back as calls with an `error_type`.
 
     Raises:
-        TargetError: nothing answers at the target.
+        TargetError: nothing answers at the target, or not to the end.
         botocore.exceptions.ClientError: AWS refused the call for another reason than a throttle.
     """
     client = target.measured_client("lambda")
@@ -65,6 +68,12 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
     try:
         response = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
         raw = response["Payload"].read()
+    except ResponseStreamingError as error:
+        raise TargetError(
+            f"The target {target.name} broke off in the middle of an answer.",
+            why="Half an answer is none.",
+            fix="Run the notebook again; if it stays so, look into the emulator's log.",
+        ) from error
     except client.exceptions.TooManyRequestsException as error:
         response, raw = error.response, json.dumps({"errorType": error.response["Error"]["Code"]}).encode()
     client_ms = (time.perf_counter() - start) * 1000

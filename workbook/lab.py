@@ -212,7 +212,12 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     if pending(lab._journal):
         lab.close()
     lab.note(
-        "opened", target=target, endpoint=connected.endpoint, region=connected.region, account_id=connected.account_id
+        "opened",
+        run_id=run_id,
+        target=target,
+        endpoint=connected.endpoint,
+        region=connected.region,
+        account_id=connected.account_id,
     )
     print(lab)
     return lab

@@ -1,0 +1,447 @@
+"""Where calls go, as whom, and what happens if nobody is there."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qsl, urlsplit
+
+import localstack_client.session
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from workbook.errors import ParameterError, TargetError
+from workbook.records import Provenance
+from workbook.targets import Target, connect
+
+
+@dataclass
+class Listener:
+    """A real HTTP server on the loopback that notes what reaches it."""
+
+    endpoint: str
+    status: int = 200
+    pause_s: float = 0
+    seen: list[dict] = field(default_factory=list)
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            note.seen.append({"path": self.path, "headers": dict(self.headers), "body": body, "method": self.command})
+            time.sleep(note.pause_s)
+            with suppress(BrokenPipeError):  # whoever asked may not have waited
+                self.send_response(note.status)
+                self.send_header("X-Colour", "green")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    note = Listener(f"http://127.0.0.1:{server.server_port}")
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield note
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def nobody() -> str:
+    """The address of a port at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+# the guards around localstack-client
+
+MISLEADING = {
+    "an endpoint": {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+    "a service's endpoint": {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"},
+    "a profile that isn't there": {"AWS_PROFILE": "ghost"},
+    "another account": {"AWS_ACCESS_KEY_ID": "999999999999", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "x"},
+    "another region": {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"},
+    "another LocalStack": {"LOCALSTACK_HOST": "localstack.example:none", "USE_SSL": "1"},
+    "a proxy": {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""},
+    "FIPS endpoints": {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"},
+}
+
+
+@pytest.mark.parametrize("shell", MISLEADING.values(), ids=MISLEADING)
+def test_the_shell_does_not_lead_astray(target: Target, shell: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """Whatever the shell says of AWS, a call reaches the named endpoint, as the named account."""
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    there = connect("embedded", endpoint=target.endpoint, account_id="111111111111")
+
+    assert "111111111111" == there.client("sts").get_caller_identity()["Account"]
+
+
+@pytest.mark.parametrize("file", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_the_aws_files_are_not_read(target: Target, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What stands in ~/.aws is not for an emulator, and need not even make sense."""
+    path = tmp_path / "file"
+    path.write_text("neither a section nor a key")
+    monkeypatch.setenv(file, str(path))
+    there = connect("embedded", endpoint=target.endpoint)
+
+    assert "000000000000" == there.client("sts").get_caller_identity()["Account"]
+
+
+def test_a_region_is_honoured(target: Target):
+    """What is made in a region is there, and not in another."""
+    ireland = connect("embedded", endpoint=target.endpoint, region="eu-west-1").client("sqs")
+    url = ireland.create_queue(QueueName="in-ireland")["QueueUrl"]
+    try:
+        arn = ireland.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        assert "arn:aws:sqs:eu-west-1:000000000000:in-ireland" == arn
+        assert not target.client("sqs").list_queues(QueueNamePrefix="in-ireland").get("QueueUrls")
+    finally:
+        ireland.delete_queue(QueueUrl=url)
+
+
+def test_a_service_that_localstack_client_does_not_know_has_a_client(target: Target):
+    """Its list of services ends somewhere; ours is boto3's."""
+    with pytest.raises(Exception, match="not supported by this mock session"):
+        localstack_client.session.Session().client("pricing")
+
+    assert target.endpoint == target.client("pricing").meta.endpoint_url
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"), [("apigatewayv2", "get_apis"), ("scheduler", "list_schedules"), ("s3", "list_buckets")]
+)
+def test_a_service_answers(target: Target, service: str, operation: str):
+    """Services of every protocol are reached, without a warning."""
+    answer = getattr(target.client(service), operation)()
+    assert 200 == answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_a_name_in_front_of_the_host_is_left_out(target: Target):
+    """Where AWS puts a word before its host, an emulator has no such host: the call arrives all the same."""
+    client = target.client("stepfunctions")
+    with pytest.raises(client.exceptions.StateMachineDoesNotExist):
+        client.start_sync_execution(stateMachineArn="arn:aws:states:us-east-1:000000000000:stateMachine:never-made")
+
+
+def test_accounts_are_apart(target: Target):
+    """The access key is the account, so what one account makes another one doesn't see."""
+    other = connect("embedded", endpoint=target.endpoint, account_id="222222222222")
+    topic = other.client("sns").create_topic(Name="theirs")["TopicArn"]
+    try:
+        assert ":222222222222:theirs" in topic
+        assert topic not in [t["TopicArn"] for t in target.client("sns").list_topics()["Topics"]]
+    finally:
+        other.client("sns").delete_topic(TopicArn=topic)
+
+
+# retries
+
+
+@pytest.mark.parametrize("attempts", ["1", "7"])
+def test_a_measured_call_is_never_retried(listener: Listener, attempts: str, monkeypatch: pytest.MonkeyPatch):
+    """A failure is a result; managing resources, the same failure is tried three times, whatever the shell says."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", attempts)
+    listener.status = 503
+    there = Target("embedded", listener.endpoint)
+    measured, managing = there.measured_client("lambda"), there.client("lambda")
+    with pytest.raises(measured.exceptions.ClientError):
+        measured.list_functions()
+    assert 1 == len(listener.seen)
+    with pytest.raises(managing.exceptions.ClientError):
+        managing.list_functions()
+    assert 1 + 3 == len(listener.seen)
+
+
+def test_the_measured_client_is_always_the_same(target: Target):
+    """A second measurement finds the connection of the first one open."""
+    assert target.measured_client("lambda") is target.measured_client("lambda")
+
+
+# nobody there
+
+
+@pytest.mark.parametrize("kind", ["client", "measured_client"])
+def test_a_client_says_in_a_sentence_that_nobody_answers(nobody: str, kind: str):
+    """A lost emulator ends in what to do, whichever client finds out."""
+    client = getattr(Target("embedded", nobody), kind)("lambda")
+    with pytest.raises(TargetError, match=rf"embedded gave no answer: .*{nobody}.* Run the setup cell again"):
+        client.list_functions()
+
+
+def test_a_request_says_in_a_sentence_that_nobody_answers(nobody: str):
+    """The same holds for HTTP."""
+    with pytest.raises(TargetError, match=r"The target localstack gave no answer: .* Start LocalStack"):
+        Target("localstack", nobody).send("GET", f"{nobody}/x")
+
+
+def test_a_request_waits_no_longer_than_told(listener: Listener):
+    """A server that doesn't answer in time is one that doesn't answer."""
+    listener.pause_s = 0.5
+    with pytest.raises(TargetError, match="Read timeout"):
+        Target("embedded", listener.endpoint).send("GET", listener.endpoint, timeout_s=0.05)
+
+
+# HTTP
+
+AWKWARD = {"name": "Ada & Grace", "sum": "1+1=2", "sign": "ü~*", "many": ["b", "a"], "empty": ""}
+
+
+@pytest.mark.parametrize("body", [None, b"\x00\xff", "text", {"a": [1]}], ids=["none", "bytes", "text", "json"])
+def test_what_is_signed_is_what_is_sent(listener: Listener, body: object):
+    """A server that signs the request again, as it came over the wire, finds the signature that came with it."""
+    there = Target("embedded", listener.endpoint, account_id="123456789012")
+    there.send("POST", f"{listener.endpoint}/a%20b/c?z=1", body=body, params=AWKWARD)
+    (seen,) = listener.seen
+    came = {name.lower(): value for name, value in seen["headers"].items()}
+    again = AWSRequest("POST", listener.endpoint + seen["path"], {"x-amz-date": came["x-amz-date"]}, seen["body"])
+    if "content-type" in came:
+        again.headers["content-type"] = came["content-type"]
+    again.context["timestamp"] = came["x-amz-date"]
+    auth = SigV4Auth(Credentials("123456789012", "emulated"), "execute-api", "us-east-1")
+    signature = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)
+
+    assert came["authorization"].endswith(f"Signature={signature}")
+    assert [("z", "1"), *_pairs(AWKWARD)] == parse_qsl(urlsplit(seen["path"]).query, keep_blank_values=True)
+    assert "+" not in seen["path"]
+
+
+def _pairs(params: dict) -> list[tuple[str, str]]:
+    return [(key, one) for key, value in params.items() for one in (value if isinstance(value, list) else [value])]
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "kind"),
+    [({"a": 1}, b'{"a": 1}', "application/json"), ("ü", "ü".encode(), None), (b"x", b"x", None), (None, b"", None)],
+    ids=["json", "text", "bytes", "none"],
+)
+def test_a_body_travels_as_what_it_is(listener: Listener, body: object, sent: bytes, kind: str | None):
+    """Bytes and text go as they are, anything else as JSON."""
+    Target("embedded", listener.endpoint).send("POST", listener.endpoint, body=body)
+    assert (sent, kind) == (listener.seen[0]["body"], listener.seen[0]["headers"].get("Content-Type"))
+
+
+def test_a_content_type_of_ones_own_stays(listener: Listener):
+    """Who names a type, in any case, knows better."""
+    headers = {"content-type": "application/cloudevents+json"}
+    Target("embedded", listener.endpoint).send("POST", listener.endpoint, body={}, headers=headers)
+    types = [value for name, value in listener.seen[0]["headers"].items() if name.lower() == "content-type"]
+    assert ["application/cloudevents+json"] == types
+
+
+def test_an_unsigned_request_carries_no_signature(listener: Listener):
+    """A lesson about the lock has to be able to come without a key."""
+    Target("embedded", listener.endpoint).send("GET", listener.endpoint, sign=False)
+    assert "Authorization" not in listener.seen[0]["headers"]
+
+
+@pytest.mark.parametrize("status", [200, 403, 503])
+def test_any_status_is_an_answer(listener: Listener, status: int):
+    """What a server refuses is a result, and its headers are found in any case."""
+    listener.status = status
+    answer = Target("embedded", listener.endpoint).send("GET", listener.endpoint)
+    assert (status, "green", b"{}") == (answer.status, answer.headers["x-COLOUR"], answer.body)
+
+
+def test_a_function_url_is_signed_for_lambda(listener: Listener):
+    """Lambda checks the signatures of function URLs, API Gateway those of its APIs; the path form changes nothing."""
+    there = Target("embedded", listener.endpoint)
+    function_url = "https://abc.lambda-url.us-east-1.on.aws/"
+    for url in (function_url, there.url(function_url), "https://abc.execute-api.us-east-1.amazonaws.com/"):
+        there.send("GET", url)
+    services = [seen["headers"]["Authorization"].split("/")[3] for seen in listener.seen]
+    assert ["lambda", "lambda", "execute-api"] == services
+
+
+URLS = [
+    (
+        "https://ab12.execute-api.us-east-1.amazonaws.com/prod/a%20b?x=1&y=2",
+        "/_aws/execute-api/ab12/prod/a%20b?x=1&y=2",
+    ),
+    ("https://ab12.execute-api.us-east-1.amazonaws.com", "/_aws/execute-api/ab12"),
+    ("http://ab12.execute-api.localhost:4566/hello", "/_aws/execute-api/ab12/hello"),
+    ("https://ab12.execute-api.localhost.localstack.cloud:4566/prod/x", "/_aws/execute-api/ab12/prod/x"),
+    ("https://ab12.lambda-url.eu-west-1.on.aws/x?y=1", "/_aws/lambda-url/ab12/x?y=1"),
+]
+
+
+@pytest.mark.parametrize(("url", "path"), URLS)
+def test_an_address_of_aws_is_found_on_the_emulator(url: str, path: str):
+    """An API or a function is reached by a path on the endpoint, for which no name has to be resolved."""
+    assert f"http://127.0.0.1:4566{path}" == Target("embedded", "http://127.0.0.1:4566").url(url)
+
+
+@pytest.mark.parametrize("url", ["https://ab12.execute-api.us-east-1.amazonaws.com/prod/x", "https://example.org/x"])
+def test_on_aws_an_address_is_what_it_is(url: str):
+    """AWS answers at its own addresses."""
+    assert url == Target("aws", None).url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/x", "http://ab12.lambda-url.us-east-1.localhost.localstack.cloud:4566/x"]
+)
+def test_any_other_address_stays(url: str):
+    """What isn't AWS's to answer is left alone, and so is an address at which LocalStack answers."""
+    assert url == Target("localstack", "http://127.0.0.1:4566").url(url)
+
+
+def test_an_emulated_address_is_not_rewritten_twice():
+    """A URL may be shown first and sent then."""
+    there = Target("embedded", "http://127.0.0.1:4566")
+    once = there.url("https://ab12.execute-api.us-east-1.amazonaws.com/x")
+    assert once == there.url(once)
+
+
+def test_a_signed_request_reaches_the_api_of_its_account(target: Target, listener: Listener):
+    """An emulator finds an API by the account in the signature: with it the API answers, without it nothing is found."""
+    there = connect("embedded", endpoint=target.endpoint, account_id="333333333333")
+    gateway = there.client("apigatewayv2")
+    api = gateway.create_api(Name="theirs", ProtocolType="HTTP")["ApiId"]
+    try:
+        integration = gateway.create_integration(
+            ApiId=api,
+            IntegrationType="HTTP_PROXY",
+            IntegrationMethod="GET",
+            IntegrationUri=listener.endpoint,
+            PayloadFormatVersion="1.0",
+        )
+        gateway.create_route(ApiId=api, RouteKey="GET /health", Target=f"integrations/{integration['IntegrationId']}")
+        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        url = f"https://{api}.execute-api.us-east-1.amazonaws.com/health"
+
+        assert 200 == there.send("GET", url).status
+        assert 404 == there.send("GET", url, sign=False).status
+    finally:
+        gateway.delete_api(ApiId=api)
+
+
+def test_a_signed_request_opens_the_door(target: Target, outputs_00: dict[str, str]):
+    """The first lesson's API answers whoever signs, under the address that its stack tells, and refuses whoever doesn't."""
+    answer = target.send("GET", outputs_00["ApiUrl"], params={"name": "Ada & Grace"})
+    assert (200, "Hello, Ada & Grace!") == (answer.status, json.loads(answer.body)["greeting"])
+    assert 403 == target.send("GET", outputs_00["ApiUrl"], sign=False).status
+
+
+# which target, and whose account
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("embedded", None),
+        ("embedded", "http://192.0.2.1:4566"),
+        ("embedded", "http://127.0.0.1.example.org:4566"),
+        ("embedded", "https://127.0.0.1:4566"),
+        ("embedded", "127.0.0.1:4566"),
+        ("localstack", "http://lambda.us-east-1.amazonaws.com"),
+        ("localstack", "http://abc.lambda-url.us-east-1.on.aws"),
+        ("aws", "http://192.0.2.1:4566"),
+    ],
+)
+def test_an_endpoint_has_to_be_what_the_name_says(name: str, endpoint: str | None):
+    """The embedded emulator is on this machine, so is the rehearsal of aws, and no emulator is AWS."""
+    with pytest.raises(TargetError, match=f"can't be the target {name}"):
+        connect(name, endpoint=endpoint)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1.2.3"])
+def test_any_loopback_address_may_be_embedded(host: str):
+    """There is more than one name for this machine."""
+    assert f"http://{host}:4566" == connect("embedded", endpoint=f"http://{host}:4566/").endpoint
+
+
+def test_localstack_is_found_at_its_usual_port():
+    """Who started LocalStack in the usual way names nothing."""
+    there = connect("localstack")
+    assert ("http://127.0.0.1:4566", Provenance.EMULATED) == (there.endpoint, there.provenance)
+
+
+@pytest.mark.parametrize("wrong", [{"name": "azure"}, {"name": "localstack", "account_id": "42"}])
+def test_an_unknown_name_or_account_is_refused(wrong: dict[str, str]):
+    """A slip is answered with what would be right."""
+    with pytest.raises(ParameterError, match=r"embedded, localstack, aws|12 digits"):
+        connect(**wrong)
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials in the shell that belong to account 444444444444, for a rehearsal on the emulator."""
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "444444444444")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+
+
+@pytest.mark.usefixtures("credentials")
+def test_aws_connects_as_the_named_account(target: Target):
+    """Account and cap are named and the credentials agree; the numbers are emulated as long as an emulator answers."""
+    there = connect("aws", endpoint=target.endpoint, account_id="444444444444", cap_usd=1.5)
+    assert ("aws", 1.5, Provenance.EMULATED) == (there.name, there.cap_usd, there.provenance)
+    assert "very-secret" not in repr(there)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_aws_refuses_credentials_of_another_account(target: Target):
+    """Nothing is made in an account that nobody named."""
+    with pytest.raises(TargetError, match="belong to account 444444444444, not to 555555555555"):
+        connect("aws", endpoint=target.endpoint, account_id="555555555555", cap_usd=1)
+
+
+CONSENTS = [{}, {"account_id": "444444444444"}, {"cap_usd": 1}, {"account_id": "444444444444", "cap_usd": 0}]
+
+
+@pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize("consent", CONSENTS, ids=str)
+def test_aws_needs_account_and_cap(listener: Listener, consent: dict):
+    """Without consent no call is made at all."""
+    with pytest.raises(TargetError, match="only if the account and a cap above zero are named"):
+        connect("aws", endpoint=listener.endpoint, **consent)
+    assert [] == listener.seen
+
+
+def test_aws_without_credentials_says_so(listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who isn't signed in is told how to find out, and no call is made."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(TargetError, match=r"Unable to locate credentials\..* `aws sts get-caller-identity"):
+        connect("aws", endpoint=listener.endpoint, account_id="444444444444", cap_usd=1)
+    assert [] == listener.seen
+
+
+@pytest.mark.usefixtures("credentials")
+def test_on_aws_no_setting_redirects_a_call(monkeypatch: pytest.MonkeyPatch):
+    """A number is only called measured if AWS answers, so a configured endpoint is not followed."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    client = Target("aws", None, "eu-west-1").client("lambda")
+    assert "https://lambda.eu-west-1.amazonaws.com" == client.meta.endpoint_url
+
+
+def test_a_target_says_what_it_has():
+    """A lesson that needs an HTTP API can't run where there is none."""
+    names = ("embedded", "localstack", "aws")
+    assert [True, False, True] == ["http_api" in Target(name, None).capabilities for name in names]
+
+
+def test_an_answer_can_be_read(target: Target):
+    """A body is bytes, whatever came."""
+    answer = target.send("GET", f"{target.endpoint}/_ministack/health")
+    assert "services" in json.loads(answer.body)

@@ -1,0 +1,332 @@
+"""Where AWS calls go: session, clients, signing, account guard, and what a target can do.
+
+There are three targets and one code path: `embedded` and `localstack` are emulators behind an endpoint, `aws` is a real
+account. What differs between them stands in this module and nowhere else.
+"""
+
+import functools
+import ipaddress
+import json
+import os
+import re
+import threading
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import boto3
+import botocore.session
+import localstack_client.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+from botocore.httpsession import URLLib3Session
+
+from workbook.errors import ParameterError, TargetError
+from workbook.records import Provenance
+
+# What lessons need and not every target has. "freeze": an environment stands still between invocations.
+_CAPABILITIES = {
+    "embedded": frozenset({"http_api", "freeze"}),
+    # LocalStack's free edition has no HTTP API: https://docs.localstack.cloud/user-guide/aws/apigateway/
+    "localstack": frozenset(),
+    "aws": frozenset({"http_api", "freeze"}),
+}
+_WHAT_TO_DO = {
+    "embedded": "Run the setup cell again: it starts an emulator if none is running.",
+    "localstack": "Start LocalStack, or name its address, then run the cell again.",
+    "aws": "Check the network and the region, then run the cell again.",
+}
+_CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between them stays under four seconds
+# So many invocations at once are all that an account has by default, so no call has to share a connection:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_CONNECTIONS = 1000
+_NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since
+_client_creation = threading.Lock()  # a boto3 session must not create two clients at the same time
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What came back over HTTP. Header names are found in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """One place that AWS calls go to. `connect` makes it and checks it."""
+
+    name: str
+    endpoint: str | None  # None: where boto3 finds AWS
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
+    provenance: Provenance = Provenance.EMULATED
+    cap_usd: float | None = None  # what the learner agreed to spend; on aws only
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return the names of what this target has, out of "http_api" and "freeze"."""
+        return _CAPABILITIES[self.name]
+
+    def client(self, service: str, **config: Any) -> Any:
+        """Return a boto3 client for managing resources: it backs off and retries.
+
+        `config` are options of botocore's `Config`, such as `read_timeout=5`. A call that gets no answer raises TargetError.
+        """
+        retries = {"mode": "standard", "total_max_attempts": _CONTROL_ATTEMPTS}
+        return self._create_client(service, Config(**{"retries": retries, **config}))
+
+    def measured_client(self, service: str) -> Any:
+        """Return the boto3 client for measured calls: it never retries, and waits 120 s for an answer.
+
+        It is the same client at every call, so that a second measurement finds the connection of the first one open. A
+        call that gets no answer raises TargetError.
+        """
+        if service not in self._measured_clients:
+            # The option named max_attempts counts retries; total_max_attempts counts attempts, so 1 is the first and last.
+            config = Config(
+                retries={"mode": "standard", "total_max_attempts": 1},
+                read_timeout=120,
+                max_pool_connections=_CONNECTIONS,
+            )
+            self._measured_clients[service] = self._create_client(service, config)
+        return self._measured_clients[service]
+
+    def url(self, url: str) -> str:
+        """Return the address at which this target answers for a URL that AWS would give an API or a function.
+
+        On an emulator that is a path on its endpoint, which needs no DNS; on AWS the URL itself, as for any other URL.
+
+        >>> Target("embedded", "http://127.0.0.1:4566").url("https://ab12.execute-api.us-east-1.amazonaws.com/prod/hello")
+        'http://127.0.0.1:4566/_aws/execute-api/ab12/prod/hello'
+        """
+        parts = urlsplit(url)
+        identifier, _, domain = (parts.hostname or "").partition(".")
+        kind = domain.partition(".")[0]
+        # An API's domain differs (amazonaws.com, localhost, LocalStack's own), and all have this path. A function's
+        # URL is only rewritten if it is AWS's: LocalStack gives one that works.
+        if self.endpoint is None or not (kind == "execute-api" or domain.endswith(".on.aws")):
+            return url
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{self.endpoint}/_aws/{kind}/{identifier}{parts.path}{query}"
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        sign: bool = True,
+        timeout_s: float = 60,
+    ) -> HttpAnswer:
+        """Send one HTTP request to an API or a function URL, signed with this target's credentials, and return the answer.
+
+        `url` is what AWS or a stack's output says, percent-encoded. `body` is bytes, text, or anything that JSON can hold.
+        `params` become the query string; a list stands for a repeated key. Any status is an answer, 403 and 500 too.
+
+        Raises:
+            TargetError: nothing answers there, or not within `timeout_s`.
+        """
+        request = AWSRequest(method, _with_query(self.url(url), params), headers, _encode(body))
+        if request.data and not isinstance(body, bytes | str) and "Content-Type" not in request.headers:
+            request.headers["Content-Type"] = "application/json"
+        if sign:
+            credentials = self._session.get_credentials().get_frozen_credentials()
+            SigV4Auth(credentials, _signing_name(url), self.region).add_auth(request)
+        try:
+            answer = _connections(timeout_s, through_proxy=self.endpoint is None).send(request.prepare())
+        except _NO_ANSWER as error:
+            raise self._no_answer(error) from error
+        return HttpAnswer(answer.status_code, answer.headers, answer.content)
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        if self.name == "aws":
+            return boto3.Session(region_name=self.region)
+        return _EmulatorSession(self.region, self.account_id)
+
+    @functools.cached_property
+    def _measured_clients(self) -> dict[str, Any]:
+        return {}
+
+    def _create_client(self, service: str, config: Config) -> Any:
+        # Endpoints that the shell or ~/.aws configures would send a call elsewhere, and provenance would be a lie.
+        config = Config(ignore_configured_endpoint_urls=True).merge(config)
+        with _client_creation:
+            client = self._session.client(service, endpoint_url=self.endpoint, config=config)
+        client.meta.events.register("after-call-error", self._on_call_error)
+        return client
+
+    def _on_call_error(self, exception: Exception, **_: Any) -> None:
+        """Put one sentence in the place of a connection error. botocore asks this once, after the last attempt."""
+        if isinstance(exception, _NO_ANSWER):
+            raise self._no_answer(exception) from exception
+
+    def _no_answer(self, error: Exception) -> TargetError:
+        return TargetError(
+            f"The target {self.name} gave no answer: {str(error).rstrip('.')}.",
+            why="Every lesson talks to its target.",
+            fix=_WHAT_TO_DO[self.name],
+        )
+
+
+def connect(
+    name: str,
+    *,
+    endpoint: str | None = None,
+    region: str = "us-east-1",
+    account_id: str | None = None,
+    cap_usd: float | None = None,
+) -> Target:
+    """Return the target of that name: "embedded", "localstack" or "aws".
+
+    An emulator is found at `endpoint` (LocalStack by default at its usual port) and takes any 12 digits for its account.
+    AWS needs the account and a spending cap in US dollars, and is asked whether the credentials belong to that account. An
+    `endpoint` named for aws rehearses it on an emulator. Numbers are `measured` only if AWS itself answers.
+
+    Raises:
+        ParameterError: there is no such target, or the account isn't 12 digits.
+        TargetError: the endpoint is not what the name says, consent is missing, or the credentials belong elsewhere.
+    """
+    if name not in _CAPABILITIES:
+        raise ParameterError(
+            f"There is no target {name!r}.",
+            why="The target decides who answers, and what the numbers may be called.",
+            fix=f"Name one of: {', '.join(_CAPABILITIES)}.",
+        )
+    if account_id is not None and not re.fullmatch(r"[0-9]{12}", account_id):
+        raise ParameterError(
+            f"The account {account_id!r} is not 12 digits.",
+            why="That is what AWS calls an account, leading zeros included.",
+            fix="Name it as text, such as '000000000000'.",
+        )
+    if name == "localstack" and endpoint is None:
+        endpoint = "http://127.0.0.1:4566"
+    if name != "aws" or endpoint is not None:
+        _refuse_unless_emulator(name, endpoint)
+    if name == "aws":
+        return _connect_aws(endpoint, region, account_id, cap_usd)
+    return Target(name, endpoint.rstrip("/"), region, account_id or "000000000000")
+
+
+def _connect_aws(endpoint: str | None, region: str, account_id: str | None, cap_usd: float | None) -> Target:
+    if account_id is None or cap_usd is None or cap_usd <= 0:
+        raise TargetError(
+            f"The target aws was named with account {account_id} and a cap of {cap_usd} USD.",
+            why="A real account costs money, so it is used only if the account and a cap above zero are named as well.",
+            fix="Name both, as WORKBOOK_AWS_ACCOUNT and WORKBOOK_CAP_USD in the environment, or use the target embedded, which costs nothing.",
+        )
+    provenance = Provenance.MEASURED if endpoint is None else Provenance.EMULATED
+    target = Target("aws", endpoint, region, account_id, provenance, cap_usd)
+    try:
+        actual = target.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise TargetError(
+            f"AWS doesn't say whose credentials these are: {str(error).rstrip('.')}.",
+            why="Without that answer the workbook can't tell whether this is the account that you named.",
+            fix="Sign in as you do for the AWS command line, and try `aws sts get-caller-identity`.",
+        ) from error
+    if actual != account_id:
+        raise TargetError(
+            f"The credentials belong to account {actual}, not to {account_id}.",
+            why="Resources would be made, and paid for, in another account than the one that you named.",
+            fix="Use the credentials of that account, or name the other one.",
+        )
+    return target
+
+
+def _refuse_unless_emulator(name: str, endpoint: str | None) -> None:
+    """Raise TargetError unless the endpoint can be that of an emulator; only LocalStack may be on another machine."""
+    parts = urlsplit(endpoint or "")
+    host = parts.hostname or ""
+    is_aws = "amazonaws" in host or host.endswith(".aws")
+    if parts.scheme != "http" or is_aws or (name != "localstack" and not _is_loopback(host)):
+        raise TargetError(
+            f"The endpoint {endpoint!r} can't be the target {name}.",
+            why="Calls meant for an emulator must never reach AWS, nor its numbers stand under another name.",
+            fix="Name the address of an emulator on this machine, such as http://127.0.0.1:4566.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _EmulatorSession(localstack_client.session.Session):
+    """A session of localstack-client whose clients go where they are told, whatever the shell says.
+
+    By itself such a session prefers `AWS_ENDPOINT_URL` to its own host, overrides a client's region, refuses services that
+    aren't on its list, and creates its clients in boto3's default session, which reads ~/.aws and stumbles over an
+    `AWS_PROFILE` that doesn't exist.
+    """
+
+    def __init__(self, region: str, account_id: str) -> None:
+        # The access key is the account: emulators look up whose resources a signed request means by it.
+        super().__init__(
+            aws_access_key_id=account_id,
+            aws_secret_access_key="emulated",
+            aws_session_token=None,
+            region_name=region,
+            localstack_host="localhost",  # never used, but without it LOCALSTACK_HOST is parsed
+        )
+        no_files = {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+        self._isolated = boto3.Session(botocore_session=botocore.session.Session(no_files))
+
+    def client(self, service_name: str, **kwargs: Any) -> Any:
+        guards = Config(
+            proxies={},  # a proxy for the internet knows nothing of this machine's loopback
+            inject_host_prefix=False,  # "sync-127.0.0.1" is no host
+        )
+        kwargs["config"] = guards.merge(kwargs.get("config"))
+        return self._isolated.client(service_name, **{**self.common_protected_kwargs, **kwargs})
+
+
+def _signing_name(url: str) -> str:
+    """Return the service that a signature has to name: a function URL belongs to Lambda, everything else to an API.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+    """
+    parts = urlsplit(url)
+    is_function_url = ".lambda-url." in (parts.hostname or "") or parts.path.startswith("/_aws/lambda-url/")
+    return "lambda" if is_function_url else "execute-api"
+
+
+def _with_query(url: str, params: Mapping[str, Any] | None) -> str:
+    """Return the URL with the parameters in its query string, encoded as a signature counts them: a space is %20.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    if not params:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(params, doseq=True, quote_via=quote, safe='-_.~')}"
+
+
+def _encode(body: Any) -> bytes:
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    return (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+@functools.cache
+def _connections(timeout_s: float, *, through_proxy: bool) -> URLLib3Session:
+    """Return the pool of kept-alive connections for requests with that time limit."""
+    return URLLib3Session(
+        timeout=timeout_s,
+        proxies=urllib.request.getproxies() if through_proxy else None,
+        max_pool_connections=_CONNECTIONS,
+    )
