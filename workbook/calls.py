@@ -28,11 +28,12 @@ _REPORT_FIELD = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What one call came back with: its record, the parsed answer, and the end of the log."""
+    """What one call came back with: its record, the parsed answer, the end of the log, and Invoke's FunctionError."""
 
     record: Record
     answer: Any
     log: str = ""
+    function_error: str | None = None
 
     def __repr__(self) -> str:
         record = self.record
@@ -99,6 +100,7 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
         ),
         answer=answer,
         log=log,
+        function_error=response.get("FunctionError"),
     )
 
 
@@ -161,7 +163,8 @@ def _temperature(log: str, answer: Any) -> str | None:
     """Return cold if the call waited for an init phase, warm if it didn't, None if nothing tells.
 
     REPORT gives an Init Duration on a cold start. It gives none where an init phase is repeated inside an invocation, after
-    a timeout or a crash; there a handler that counts its environment's calls gives it away.
+    a timeout or a crash; there a handler that counts its environment's calls gives it away. An environment that Lambda
+    made ahead of the call reports an Init Duration too, although nobody waited for it: AWS does that now and then.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
     """
     counted = answer.get("calls_before") if isinstance(answer, dict) else None

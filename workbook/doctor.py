@@ -215,7 +215,7 @@ def _leftovers() -> Lane:
     stray = [folder for folder in folders if not any(str(folder) in line for line in lines)]
     if stray:
         return Lane("leftovers", "warn", f"{len(stray)} folders of dead emulators", "make clean")
-    return Lane("leftovers", "ok", f"none; {len(folders)} emulators run now")
+    return Lane("leftovers", "ok", "none")
 
 
 def _command_lines() -> list[str]:

@@ -121,7 +121,17 @@ class Lab:
     # what a learner does
 
     def guess(self, question: str, value: float | None, *, unit: str) -> Guess:
-        """Keep a guess that is made before the run; None means no guess."""
+        """Keep a guess that is made before the run; None means no guess.
+
+        Raises:
+            ParameterError: the guess is neither a number nor None.
+        """
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ParameterError(
+                f"A guess is one number; this is {value!r}.",
+                why="It is to be set beside what is seen.",
+                fix=f"Write a number of {unit}, such as guess = 10, or None for no guess.",
+            )
         self.note("guess", question=question, value=value, unit=unit)
         return Guess(question, value, unit)
 
@@ -131,20 +141,31 @@ class Lab:
         self.note("check", exercise=exercise, outcome=str(result.outcome), message=result.message)
         return result
 
-    def saw(self, statement: str, holds: bool) -> None:
-        """Print a conclusion that was tested in this notebook, and keep it.
+    def saw(self, statement: str, holds: bool, *, documented: str | None = None, needs: str | None = None) -> None:
+        """Print a conclusion that was tested in this notebook, with its provenance, and keep it.
+
+        `documented` is the address of the page on which AWS states the same. What an emulator shows is how this run
+        behaved; that AWS does so rests on that page. On a target without the capability that it `needs`, nothing is
+        concluded.
 
         Raises:
             NotebookError: it doesn't hold, so the lesson may not conclude it.
         """
-        self.note("conclusion", statement=statement, holds=bool(holds), provenance=str(self.target.provenance))
+        if needs and needs not in self.target.capabilities:
+            self.note("not concluded", statement=statement, needs=needs)
+            print(f"○ Not tested here, because {self.target.name} has no {needs}: {statement}")
+            return
+        facts = {"statement": statement, "holds": bool(holds), "documented": documented}
+        self.note("conclusion", **facts, provenance=str(self.target.provenance))
         if not holds:
             raise NotebookError(
                 f"Not seen in this run: {statement!r}",
                 why="A lesson concludes only what it has seen.",
                 fix="Run the notebook again from the top; if it stays so, the target behaves differently.",
             )
-        print(f"✔ {statement}")
+        print(f"✔ {statement} ({self.target.provenance})")
+        if documented:
+            print(f"  AWS documents it: {documented}")
 
     def need(self, capability: str) -> None:
         """Go on only if the target has a capability.

@@ -43,7 +43,7 @@ def heartbeats(beats: list[float], invocations: list[tuple[float, float]], prove
 
 
 def where_time_goes(calls: pd.DataFrame) -> Figure:
-    """Return a figure of calls as bars: init phase, handler, and the rest of what the caller waited.
+    """Return a figure of calls as bars: init phase, handler, and everything else that the caller waited for.
 
     `calls` is a frame of records with `variant` as the name of each bar, `init_ms`, `duration_ms` and `client_ms`.
     """
@@ -55,7 +55,7 @@ def where_time_goes(calls: pd.DataFrame) -> Figure:
         for part, label, hatch in (
             (init, "init phase", "//"),
             (run, "handler", ""),
-            (rest, "the way there and back", ".."),
+            (rest, "everything else", ".."),
         ):
             ax.barh(calls["variant"], part, left=left, label=label, hatch=hatch, edgecolor="white")
             left = left + part

@@ -42,7 +42,7 @@ _WHAT_TO_DO = {
     "aws": "Check the network and the region, then run the cell again.",
 }
 _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between them stays under four seconds
-# So many invocations at once are all that an account has by default, so no call has to share a connection:
+# The default quota of invocations at once, which new accounts may be below; so no call has to share a connection:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _CONNECTIONS = 1000
 _NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since

@@ -18,7 +18,11 @@ def divide(a: float, b: float) -> float:
 def handler(event, context):
     ending = event["ending"]
     if ending == "runs out of time":
-        time.sleep(context.get_remaining_time_in_millis() / 1000 + 5)
+        print("started")
+        try:
+            time.sleep(context.get_remaining_time_in_millis() / 1000 + 5)
+        finally:
+            print("cleaned up")
     try:
         return {"result": divide(6, 3 if ending == "answers" else 0)}
     except ZeroDivisionError:

@@ -411,10 +411,12 @@ def test_an_init_error_is_reported(
     assert failure.error["errorMessage"].startswith(message)
     assert {"errorMessage", "errorType", "requestId", "stackTrace"} == failure.error.keys()
     assert f"[ERROR] {error_type}: {message}" in failure.log
+    shown = error_type if error_type.startswith("Runtime.") else "Runtime.Unknown"
     assert (
-        f"INIT_REPORT Init Duration: {failure.init_ms:.2f} ms\tPhase: init\tStatus: error\tError Type: {error_type}"
+        f"INIT_REPORT Init Duration: {failure.init_ms:.2f} ms\tPhase: init\tStatus: error\tError Type: {shown}"
         == (failure.log.splitlines()[-1])
     )
+    assert failure.max_memory_mb > 0
     assert (False, set()) == (one.alive, process_groups)
 
 

@@ -10,6 +10,7 @@ What happens when is AWS's life cycle (https://docs.aws.amazon.com/lambda/latest
 """
 
 import json
+import re
 import selectors
 import shutil
 import tempfile
@@ -51,12 +52,32 @@ class Outcome:
 class InitFailed(Exception):  # noqa: N818 -- named for what happened; AWS calls it a failure
     """The init phase ended without the runtime asking for an invocation.
 
-    `error` is AWS's error object, `log` what was written, closed by AWS's INIT_REPORT line.
+    `error` is AWS's error object, `log` what was written, closed by AWS's INIT_REPORT line, `max_memory_mb` as in Outcome.
     """
 
-    def __init__(self, error: dict[str, Any], *, status: Literal["error", "timeout"], init_ms: float, log: str) -> None:
+    def __init__(
+        self,
+        error: dict[str, Any],
+        *,
+        status: Literal["error", "timeout"],
+        init_ms: float,
+        log: str,
+        max_memory_mb: int | None,
+    ) -> None:
         super().__init__(f"{error['errorType']}: {error['errorMessage']}")
         self.error, self.status, self.init_ms, self.log = error, status, init_ms, log
+        self.max_memory_mb = max_memory_mb
+
+
+def reported_error_type(error_type: str) -> str:
+    """Return the error type that INIT_REPORT and REPORT show: Lambda's own types by name, all others as unknown.
+
+    So the caller reads `RuntimeError`, and the log `Runtime.Unknown`. The rule is that of AWS's emulator of the runtime
+    interface: https://github.com/aws/aws-lambda-runtime-interface-emulator
+    """
+    if re.fullmatch(r"(Runtime|Function)\.[A-Z][a-zA-Z]+", error_type):
+        return error_type
+    return "Function.Unknown" if error_type.startswith("Function.") else "Runtime.Unknown"
 
 
 class Environment:
@@ -138,12 +159,13 @@ class Environment:
                 try:
                     init_log = self._init(self.spec.timeout_s, request_id)
                 except InitFailed as failure:
+                    timed_out = failure.status == "timeout"
                     return Outcome(
-                        kind="timeout" if failure.status == "timeout" else "exit",
+                        kind="timeout" if timed_out else "exit",
                         payload=json.dumps(failure.error).encode(),
-                        duration_ms=_milliseconds_since(started),
+                        duration_ms=self.spec.timeout_s * 1000 if timed_out else _milliseconds_since(started),
                         log="",
-                        max_memory_mb=None,
+                        max_memory_mb=failure.max_memory_mb,
                         init_log=failure.log,
                     )
             return self._run(invocation, started, init_log)
@@ -180,14 +202,16 @@ class Environment:
             self.init_ms = init_ms
             return runtime.processes.take_output()
 
+        max_memory_mb = runtime.processes.peak_memory_mb()
         runtime.processes.kill()
         error = json.loads(api.init_error) if api.init_error else runtime.failure(limit_s, request_id)
         status = "error" if api.init_error or runtime.ended else "timeout"
         phase = "invoke" if request_id else "init"
         report = f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: {phase}\tStatus: {status}"
         if status == "error":
-            report += f"\tError Type: {error['errorType']}"
-        raise InitFailed(error, status=status, init_ms=init_ms, log=f"{runtime.processes.take_output()}{report}\n")
+            report += f"\tError Type: {reported_error_type(error['errorType'])}"
+        log = f"{runtime.processes.take_output()}{report}\n"
+        raise InitFailed(error, status=status, init_ms=init_ms, log=log, max_memory_mb=max_memory_mb)
 
     def _run(self, invocation: Invocation, started: float, init_log: str) -> Outcome:
         """Deliver an invocation, wait for its answer, and freeze the runtime when it asks for the next one."""

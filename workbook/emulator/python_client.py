@@ -67,7 +67,7 @@ class RuntimeApi:
         return status, headers, self._answers.read(int(headers["content-length"]))
 
 
-class Context:
+class LambdaContext:
     """What a handler gets beside the event: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
 
     def __init__(self, headers: dict[str, str]) -> None:
@@ -131,7 +131,7 @@ class _LogHandler(logging.Handler):
         sys.stdout.write(self.format(record))
 
 
-def load(name: str) -> Callable[[object, Context], object]:
+def load(name: str) -> Callable[[object, LambdaContext], object]:
     """Return the handler called `name`, "module.function".
 
     Raises:
@@ -202,7 +202,7 @@ def _encode_decimal(value: object) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def serve(handler: Callable[[object, Context], object], api: RuntimeApi) -> None:
+def serve(handler: Callable[[object, LambdaContext], object], api: RuntimeApi) -> None:
     """Answer one invocation after the other, until the process is killed."""
     global _request_id
     while True:
@@ -210,7 +210,7 @@ def serve(handler: Callable[[object, Context], object], api: RuntimeApi) -> None
         _request_id = headers["lambda-runtime-aws-request-id"]
         _set_trace_id(headers.get("lambda-runtime-trace-id"))
         try:
-            response = encode(handler(json.loads(event), Context(headers)))
+            response = encode(handler(json.loads(event), LambdaContext(headers)))
         except Exception as error:
             description = describe(error, _request_id)
             log_error(description)

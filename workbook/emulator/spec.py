@@ -60,6 +60,7 @@ class EnvironmentSpec:
             "AWS_ENDPOINT_URL": self.endpoint,
             "HOME": str(temporary),
             "TMPDIR": str(temporary),
+            "TZ": ":UTC",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         reserved = {
@@ -76,7 +77,6 @@ class EnvironmentSpec:
             "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
             "LAMBDA_TASK_ROOT": str(self.code_folder),
             "LAMBDA_RUNTIME_DIR": str(interpreter.parent),
-            "TZ": ":UTC",
         }
         return {**unreserved, **self.variables, **reserved}
 

@@ -8,7 +8,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from workbook.emulator.environment import Outcome
+from workbook.emulator.environment import Outcome, reported_error_type
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def report_line(outcome: Outcome, *, request_id: str, memory_mb: int, init_ms: f
     if outcome.kind == "timeout":
         fields.append("Status: timeout")
     elif outcome.kind == "exit":
-        fields += ["Status: error", f"Error Type: {json.loads(outcome.payload)['errorType']}"]
+        fields += ["Status: error", f"Error Type: {reported_error_type(json.loads(outcome.payload)['errorType'])}"]
     else:
         fields.append("")  # AWS closes the line with a tab where no status follows
     return "\t".join(fields) + "\n"

@@ -73,6 +73,7 @@ class Guess:
     def against(self, seen: float) -> str:
         """Return one sentence that sets the guess beside what was seen. It compares, and doesn't praise."""
         if self.value is None:
-            return f"{self.question}: {seen:g} {self.unit} (no guess)."
-        verdict = "as you guessed" if self.value == seen else f"you guessed {self.value:g}"
-        return f"{self.question}: {seen:g} {self.unit} ({verdict})."
+            verdict = "no guess"
+        else:
+            verdict = "as you guessed" if self.value == seen else f"you guessed {self.value:g}"
+        return f"{self.question}: {seen:g} ({verdict})."

@@ -13,7 +13,7 @@ _OTHERS = {
 
 def deciding_labels(answer: Any) -> str | None:
     """00.1: which labels may decide how long a cold start takes on AWS."""
-    if isinstance(answer, str):
+    if not isinstance(answer, set | list | tuple):
         return 'Give a set of labels, such as {"emulated", "priced"}, even if there is only one.'
     labels = set(answer)
     unknown = labels - _DECIDES - _OTHERS.keys()
@@ -21,21 +21,22 @@ def deciding_labels(answer: Any) -> str | None:
         return f"{sorted(unknown)[0]!r} is not one of the labels in the table above."
     for label in sorted(labels - _DECIDES):
         return f"{label!r} doesn't belong. {_OTHERS[label]}"
-    if missing := _DECIDES - labels:
-        return f"One label is missing. Think of who could have timed AWS: there are two. Yours: {sorted(labels)}; {len(missing)} more."
+    if labels != _DECIDES:
+        return f"Not all are there; yours: {sorted(labels)}. Think of everybody who could have timed AWS."
     return None
 
 
 def own_greeting(answer: Any) -> str | None:
-    """00.2: an event that makes the function greet the learner."""
-    if not isinstance(answer, dict):
-        return f"An event is a JSON object, so give a dict; this is a {type(answer).__name__}."
-    if "greeting" in answer:
-        return "That is the function's answer. The exercise asks for the event that you send to get it."
-    if "name" not in answer:
-        return f"The function looks for a key that isn't there; yours are {sorted(answer)}. Its code is short: handlers/hello/app.py."
-    if not isinstance(answer["name"], str) or not answer["name"].strip():
-        return f"The name has to be some text; this is {answer['name']!r}."
+    """00.2: what the function answers to an event with the learner's name."""
+    if not isinstance(answer, dict) or "greeting" not in answer:
+        return f"Give what the function answered, a dict with its greeting; this is {answer!r}."
+    name = answer["greeting"].removeprefix("Hello, ").removesuffix("!")
+    if name == "world":
+        return "It greets the world, so it found no name. Keys are case-sensitive, and its code is short: handlers/hello/app.py."
+    if name in ("reader", "first", "again"):
+        return f"That is the greeting for {name!r}, from the cells above. Send an event of your own."
+    if not name.strip():
+        return "It greets nobody: the name that you sent is empty."
     return None
 
 

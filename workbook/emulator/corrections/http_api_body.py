@@ -6,7 +6,8 @@ the API answers every request with 404.
 AWS: `Body` is the API's OpenAPI definition; changing it needs no replacement, so that the API keeps its address.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html
 A route asks for an IAM signature when a security scheme of its operation says so:
-https://docs.aws.amazon.com/apigateway/latest/developerguide/openapi-extensions-authtype.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html
+MiniStack asks only that a signature is there; it doesn't verify it, nor the caller's permission.
 """
 
 import json
