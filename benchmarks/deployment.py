@@ -70,7 +70,7 @@ def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
                 [aws, "cloudformation", "wait", "stack-delete-complete", "--stack-name", "bench-aws"],
             ],
         }
-        variables = clean_environment(running.endpoint)
+        variables = clean_environment(running.endpoint, folder)
         deploy_ms: dict[str, list[float]] = {side: [] for side in deploys}
         remove_ms: dict[str, list[float]] = {side: [] for side in deploys}
         for _ in range(ROUNDS):

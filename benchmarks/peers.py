@@ -21,10 +21,11 @@ def tool(name: str, command: str) -> Path:
     return path
 
 
-def clean_environment(endpoint: str) -> dict[str, str]:
-    """Return the variables with which any AWS tool talks to an emulator and to nothing else."""
+def clean_environment(endpoint: str, temporary: str) -> dict[str, str]:
+    """Return the variables with which any AWS tool talks to an emulator and to nothing else, and leaves nothing behind."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
+        "TMPDIR": temporary,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "000000000000",
         "AWS_SECRET_ACCESS_KEY": "test",

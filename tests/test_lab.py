@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from workbook.emulator import Emulator
-from workbook.errors import NotebookError, TargetError
+from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.lab import Lab, open_lab, pending
 from workbook.records import read_lines
 from workbook.stack import leftovers
@@ -34,6 +34,26 @@ def test_two_runs_never_meet_in_a_name(lab: Lab, tmp_path: Path):
     other = open_lab("01_first_function")
     assert lab.run_id != other.run_id
     assert lab.name("role") != other.name("role")
+
+
+def test_a_run_id_that_no_resource_could_bear_is_refused_at_the_door(lab: Lab):
+    """A name that AWS would refuse later is refused before anything is made, with what it may hold."""
+    with pytest.raises(ParameterError, match=r"run_id = 'My_Run' can't be used.*lower-case letters"):
+        open_lab("01_first_function", run_id="My_Run")
+
+
+@pytest.mark.parametrize("guess", ["ten", True, [3]])
+def test_a_guess_that_is_no_number_is_refused_before_the_run(lab: Lab, guess: object):
+    """A guess in words is told so at once, not after the work is done."""
+    with pytest.raises(ParameterError, match="A guess is one number"):
+        lab.guess("Beats", guess, unit="beats")
+
+
+def test_nothing_is_concluded_where_the_target_can_not_show_it(lab: Lab, tmp_path: Path, capsys):
+    """A conclusion that needs what the target lacks is neither seen nor failed."""
+    lab.saw("Time went backwards.", False, needs="time_machine")
+    assert "○ Not tested here, because embedded has no time_machine" in capsys.readouterr().out
+    assert "not concluded" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["kind"]
 
 
 def test_calls_guesses_checks_and_conclusions_are_kept_at_once(lab: Lab, tmp_path: Path):

@@ -7,6 +7,7 @@ what has to be undone. Teardown reads the journal, so that it works after a dead
 
 import os
 import random
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbook import calls, emulator, packaging, stack, targets
+from workbook import calls, emulator, stack, targets
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.records import append_line, read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "data" / "results"
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")  # what is left of a bucket name's 63 characters
 REGISTRY = RESULTS / ".emulator.json"  # the emulator that the kernels of one JupyterLab share
 
 
@@ -66,10 +68,6 @@ class Lab:
     def name(self, thing: str) -> str:
         """Return a name for a resource that no other run uses."""
         return f"wb-{self.run_id}-{thing}"
-
-    def zip(self, handler: str) -> bytes:
-        """Return the deployment package of a folder in `handlers/`."""
-        return packaging.zip_folder(ROOT / "handlers" / handler).content
 
     def deploy(self) -> dict[str, str]:
         """Deploy the lesson's template from `infra/` and return its outputs.
@@ -219,7 +217,7 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     the emulator that is running there is used, or one is started that ends with JupyterLab.
 
     Raises:
-        ParameterError: the spending cap is not a number.
+        ParameterError: the run id can't stand in a name, or the spending cap is not a number.
         SetupError: the emulator can't be started, or the run folder can't be written.
         TargetError: the target is unknown, not reachable or not allowed.
     """
@@ -228,6 +226,12 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
         endpoint = _shared_emulator().endpoint
     connected = connect(target, endpoint=endpoint)
     run_id = run_id or new_run_id()
+    if not _RUN_ID.fullmatch(run_id):
+        raise ParameterError(
+            f"run_id = {run_id!r} can't be used.",
+            why="It stands in the names of functions and buckets: lower-case letters, digits and hyphens, at most 24.",
+            fix='Choose another, or leave it empty: run_id = "".',
+        )
     folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
     lab = Lab(lesson, connected, folder, run_id, seed)
     if pending(lab._journal):
