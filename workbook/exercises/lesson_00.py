@@ -33,7 +33,7 @@ def own_greeting(answer: Any) -> str | None:
     name = answer["greeting"].removeprefix("Hello, ").removesuffix("!")
     if name == "world":
         return "It greets the world, so it found no name. Keys are case-sensitive, and its code is short: handlers/hello/app.py."
-    if name in ("reader", "first", "again"):
+    if name == "reader" or name.startswith("call "):
         return f"That is the greeting for {name!r}, from the cells above. Send an event of your own."
     if not name.strip():
         return "It greets nobody: the name that you sent is empty."
