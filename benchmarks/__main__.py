@@ -8,7 +8,6 @@ import itertools
 import json
 import statistics
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from benchmarks import calls, deployment, start
 from workbook.lab import RESULTS, new_run_id
@@ -42,7 +41,7 @@ def main() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"versions": versions(), "git": git_state(), "rows": [asdict(row) | {"ratio": row.ratio} for row in rows]}
     path.write_text(json.dumps(facts, indent=2) + "\n")
-    print(f"\nAll values are in {path.relative_to(Path.cwd())}.")
+    print(f"\nAll values are in {path}.")
 
 
 def _spread(values_ms: list[float]) -> str:

@@ -17,7 +17,7 @@ def tool(name: str, command: str) -> Path:
         venv.create(home, with_pip=True, clear=True)
         requirements = HERE / f"requirements-{name}.txt"
         pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
-        subprocess.run(pip, check=True, capture_output=True)
+        subprocess.run(pip, check=True)
     return path
 
 

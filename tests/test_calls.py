@@ -3,6 +3,7 @@
 import pytest
 
 from workbook.calls import invoke, report, request
+from workbook.emulator.corrections.probes import function
 from workbook.records import Provenance
 from workbook.targets import Target
 
@@ -51,6 +52,14 @@ def test_three_clocks_contain_each_other(target: Target, functions: dict[str, st
     record = invoke(target, functions["Endings"], {"ending": "answers"}, **LABELS).record
     assert record.client_ms > record.init_ms + record.duration_ms
     assert record.billed_ms >= record.init_ms + record.duration_ms
+
+
+def test_what_a_handler_prints_is_not_taken_for_the_platform(target: Target):
+    """Only Lambda's own lines say whether a call was cold, whatever a function writes into its log."""
+    code = "def handler(event, context):\n    print('Init Duration: 3 ms')\n    print('REPORT Init Duration: 3 ms')"
+    with function(target, code) as name:
+        seen = [invoke(target, name, {}, **LABELS).record.temperature for _ in range(2)]
+    assert ["cold", "warm"] == seen
 
 
 def test_a_function_error_is_a_result(target: Target, functions: dict[str, str]):

@@ -1,5 +1,6 @@
 """What a notebook opens."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from workbook.emulator import Emulator
 from workbook.errors import NotebookError, ParameterError, TargetError
-from workbook.lab import Lab, open_lab, pending
+from workbook.lab import Lab, open_lab, pending, undo
 from workbook.records import read_lines
 from workbook.stack import leftovers
 
@@ -108,6 +109,31 @@ def test_a_dead_kernel_is_cleared_up_after(emulator: Emulator, tmp_path: Path, m
     assert [] == pending(journal)
     made_by = read_lines(journal)[0]["run_id"]
     assert [] == leftovers(again.target, made_by)
+
+
+def test_what_is_left_on_one_target_is_not_forgotten_on_another(
+    lab: Lab, tmp_path: Path, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+):
+    """A lesson that is opened elsewhere leaves an earlier sitting's things, and their record, to `clean`."""
+    earlier = open_lab("00_start_here", target="localstack")
+    earlier.undo_later("iam", "delete_role", RoleName="still-out-there")
+    open_lab("00_start_here").close()
+    (left,) = pending(tmp_path / "journal" / "00_start_here.jsonl")
+    assert ("localstack", "still-out-there") == (left.opened["target"], left.entries[0]["parameters"]["RoleName"])
+    assert "An earlier start left something on localstack" in capsys.readouterr().out
+    earlier.close()
+    assert [] == pending(tmp_path / "journal" / "00_start_here.jsonl")
+
+
+def test_nothing_is_undone_in_another_account(lab: Lab, tmp_path: Path):
+    """A teardown that would find nothing, and forget, is refused."""
+    lab.undo_later("iam", "delete_role", RoleName="elsewhere")
+    journal = tmp_path / "journal" / "01_first_function.jsonl"
+    (sitting,) = pending(journal)
+    other = dataclasses.replace(lab.target, account_id="111111111111")
+    with pytest.raises(TargetError, match="is in account 000000000000, and this is 111111111111"):
+        undo(journal, sitting, other)
+    assert [sitting] == pending(journal)
 
 
 def test_a_missing_capability_is_a_skip_with_its_reason(lab: Lab, tmp_path: Path):

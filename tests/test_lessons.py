@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_parameters_are_typed_literals_with_help(notebook: dict):
 def test_cells_are_short_and_explained(notebook: dict):
     """No code cell is over 20 lines, and never more than two stand in a row without a word."""
     kinds = "".join(cell["cell_type"][0] for cell in notebook["cells"])
-    assert "ccc" not in kinds.replace(kinds[:3], "", 1)
+    assert "ccc" not in kinds
     assert 20 >= max(len(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
 
 
@@ -117,6 +118,20 @@ def test_the_readme_has_the_table_of_lessons():
     """The README's table is the one that the notebooks make."""
     readme = (Path(lessons.FOLDER).parent / "README.md").read_text(encoding="utf-8")
     assert lessons.table().to_markdown() in readme
+
+
+def test_the_readme_explains_the_parameters_of_every_lesson():
+    """The README's table has the parameters that every notebook declares, and no other."""
+    readme = (Path(lessons.FOLDER).parent / "README.md").read_text(encoding="utf-8")
+    assert PARAMETERS == dict(re.findall(r"^\| `(\w+)` \| (str|int|bool) \|", readme, re.MULTILINE))
+
+
+def test_the_contributors_street_is_the_one_that_is_enforced():
+    """The order of modules in CONTRIBUTING is that of the import contract."""
+    root = Path(lessons.FOLDER).parent
+    (contract, *_) = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (street,) = re.findall(r"^`(errors · .*)`\.$", (root / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert contract["layers"][::-1] == street.split(" · ")
 
 
 def test_the_map_links_from_beside_the_notebooks():

@@ -350,7 +350,7 @@ def test_a_stack_that_cannot_go_is_reported(desk: Desk):
     network = desk.deploy(template).resources["Net"]
     ec2 = desk.target.client("ec2")
     subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    with pytest.raises(DeployError, match=rf"stack {desk.name}: Net: .*DependencyViolation"):
+    with pytest.raises(DeployError, match=rf"stack {desk.name} could not be deleted: Net: .*DependencyViolation"):
         desk.teardown()
     ec2.delete_subnet(SubnetId=subnet)
     assert network != desk.deploy(template).resources["Net"]  # what is left of a stack goes before it is made anew

@@ -25,6 +25,9 @@ _REPORT_FIELD = {
     "init_ms": re.compile(r"\tInit Duration: ([\d.]+) ms"),
 }
 
+_REPORTED = re.compile(r"^REPORT RequestId: ", re.MULTILINE)
+_INIT_REPORTED = re.compile(r"^(?:INIT_REPORT |REPORT RequestId: .*\t)Init Duration: ", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -162,12 +165,12 @@ def _record(target: Target, function: str, answer: Any, log: str = "", **columns
 def _temperature(log: str, answer: Any) -> str | None:
     """Return cold if the call waited for an init phase, warm if it didn't, None if nothing tells.
 
-    REPORT gives an Init Duration on a cold start. It gives none where an init phase is repeated inside an invocation, after
+    REPORT gives an Init Duration on a cold start, and INIT_REPORT one if the init phase failed. It gives none where an init phase is repeated inside an invocation, after
     a timeout or a crash; there a handler that counts its environment's calls gives it away. An environment that Lambda
     made ahead of the call reports an Init Duration too, although nobody waited for it: AWS does that now and then.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
     """
     counted = answer.get("calls_before") if isinstance(answer, dict) else None
-    if "Init Duration: " in log or counted == 0:
+    if counted == 0 or _INIT_REPORTED.search(log):
         return "cold"
-    return "warm" if "REPORT " in log or counted else None
+    return "warm" if counted or _REPORTED.search(log) else None

@@ -46,12 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from workbook import runs
 
-    how = ("jobs", "cell_limit_s", "out", "resume")
-    asked = {name: value for name, value in vars(options).items() if name not in (*how, "command")}
+    asked = {name: value for name, value in vars(options).items() if name != "command"}
     if "answers" in asked:
         asked["answers"] = runs.Answers(asked["answers"])
-    report = runs.run(**{name: getattr(options, name) for name in how}, **asked)
-    return report.exit_status
+    return runs.run(**asked).exit_status
 
 
 def _clean(options: argparse.Namespace) -> int:
@@ -76,7 +74,7 @@ def _picture(_: argparse.Namespace) -> int:
     from workbook.runs import picture
 
     picture.refresh()
-    print(f"Drew {picture.PICTURE.relative_to(Path.cwd())} anew.")
+    print(f"Drew {picture.PICTURE} anew.")
     return 0
 
 
@@ -154,22 +152,18 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "--notebooks", type=Path, metavar="FOLDER", help="another folder of notebooks (default: notebooks)"
     )
     how = run.add_argument_group("how to run it")
-    how.add_argument("--jobs", type=_count, default=2, metavar="N", help="notebooks side by side (default: 2)")
+    how.add_argument("--jobs", type=_count, metavar="N", help="notebooks side by side (default: 2)")
     how.add_argument(
         "--cell-limit",
         dest="cell_limit_s",
         type=float,
-        default=300,
         metavar="SECONDS",
         help="a cell that takes longer is ended (default: 300)",
     )
-    how.add_argument(
-        "--out", type=Path, default=None, metavar="FOLDER", help="the run folder (default: a new one in data/results)"
-    )
+    how.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default: a new one in data/results)")
     how.add_argument(
         "--resume",
         action="store_true",
-        default=False,
         help="go on with the run in --out, or with the newest one: what passed and hasn't changed is kept",
     )
     run.set_defaults(command=_run)

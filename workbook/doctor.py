@@ -214,7 +214,7 @@ def _leftovers() -> Lane:
     folders = list(Path(tempfile.gettempdir()).glob("workbook-emulator-*"))
     stray = [folder for folder in folders if not any(str(folder) in line for line in lines)]
     if stray:
-        return Lane("leftovers", "warn", f"{len(stray)} folders of dead emulators", "make clean")
+        return Lane("leftovers", "warn", f"of dead emulators: {len(stray)}", "make clean")
     return Lane("leftovers", "ok", "none")
 
 

@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,43 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def pending(journal: Path) -> list[dict[str, Any]]:
-    """Return what a journal says is still to be undone, oldest first."""
-    entries: list[dict[str, Any]] = []
+@dataclass(frozen=True)
+class Sitting:
+    """One opening of a lesson, as its journal tells: where it was, and what of it is still to be undone, oldest first."""
+
+    opened: dict[str, Any]
+    entries: list[dict[str, Any]]
+
+
+def pending(journal: Path) -> list[Sitting]:
+    """Return the sittings of a journal that have left something to undo."""
+    sittings: list[Sitting] = []
     for line in read_lines(journal):
-        if line["kind"] == "undone":
-            entries.clear()
+        if line["kind"] == "opened":
+            sittings.append(Sitting(line, []))
         elif line["kind"] == "undo":
-            entries.append(line["entry"])
-    return entries
+            sittings[-1].entries.append(line["entry"])
+        elif line["kind"] == "undone":
+            next(sitting for sitting in sittings if sitting.opened["at"] == line["of"]).entries.clear()
+    return [sitting for sitting in sittings if sitting.entries]
+
+
+def undo(journal: Path, sitting: Sitting, target: targets.Target, say: Callable[[str], None] = print) -> list[str]:
+    """Take away what a sitting left on its target, keep that in the journal, and return what was removed.
+
+    Raises:
+        TargetError: this target is not the account that the sitting was in.
+        DeployError: something could not be removed; the journal still has it.
+    """
+    if target.account_id != sitting.opened["account_id"]:
+        raise TargetError(
+            f"What {journal.stem} made is in account {sitting.opened['account_id']}, and this is {target.account_id}.",
+            why="Nothing of it would be found here, and it would be forgotten there.",
+            fix="Name the other account in WORKBOOK_AWS_ACCOUNT, then clean again.",
+        )
+    removed = stack.teardown(target, sitting.entries, say=say)
+    append_line(journal, {"kind": "undone", "of": sitting.opened["at"], "removed": removed})
+    return removed
 
 
 class Lab:
@@ -50,14 +79,27 @@ class Lab:
         self.rng = random.Random(seed)
         self._journal = folder / "journal" / f"{lesson}.jsonl"
         self._records = folder / "records" / f"{lesson}.jsonl"
+        self._opened_at = ""
 
     def __repr__(self) -> str:
         where = self.target.endpoint or f"account {self.target.account_id}, {self.target.region}"
         return f"Lesson {self.lesson} on {self.target.name} ({where}), run {self.run_id}. Numbers are {self.target.provenance}."
 
-    def note(self, kind: str, **facts: Any) -> None:
-        """Write one line into the journal."""
-        append_line(self._journal, {"kind": kind, "at": datetime.now(UTC).isoformat(), **facts})
+    def open(self) -> None:
+        """Begin a sitting: take away what earlier ones left on this target, and note where this one is."""
+        place = {"target": self.target.name, "endpoint": self.target.endpoint, "account_id": self.target.account_id}
+        for earlier in pending(self._journal):
+            if place.items() <= earlier.opened.items():
+                undo(self._journal, earlier, self.target)
+            elif not targets.is_started_here(earlier.opened["target"]):
+                print(f"An earlier start left something on {earlier.opened['target']}: python -m workbook clean")
+        self._opened_at = self.note("opened", run_id=self.run_id, region=self.target.region, **place)
+
+    def note(self, kind: str, **facts: Any) -> str:
+        """Write one line into the journal and return its moment."""
+        at = datetime.now(UTC).isoformat()
+        append_line(self._journal, {"kind": kind, "at": at, **facts})
+        return at
 
     # what a lesson does on the target
 
@@ -97,7 +139,7 @@ class Lab:
     def get(self, url: str, *, function: str, experiment: str, **labels: Any) -> calls.Call:
         """Send a signed GET to an HTTP API, keep the record, and return the call. See `calls.request`."""
         own = {"function": function, "run_id": self.run_id, "experiment": experiment, "via": "http_api", **labels}
-        return self._kept(calls.request(self.target, "GET", self.target.url(url), **own))
+        return self._kept(calls.request(self.target, "GET", url, **own))
 
     def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 30) -> Any:
         """Ask until the condition holds, and return what it returned.
@@ -177,10 +219,9 @@ class Lab:
             raise TargetError(reason, why="This lesson is about it.", fix="Run it with --target embedded.")
 
     def close(self) -> None:
-        """Take away everything that this lesson made, as the journal knows it, and say what went."""
-        removed = stack.teardown(self.target, pending(self._journal))
-        self.note("undone", removed=removed)
-        if not removed:
+        """Take away everything that this sitting made, as the journal knows it, and say what went."""
+        own = [sitting for sitting in pending(self._journal) if sitting.opened["at"] == self._opened_at]
+        if not [thing for sitting in own for thing in undo(self._journal, sitting, self.target)]:
             print("There was nothing left to remove.")
 
     def _remember(self, entry: dict[str, Any]) -> None:
@@ -191,25 +232,6 @@ class Lab:
         return call
 
 
-def connect(target: str, *, endpoint: str | None = None) -> targets.Target:
-    """Return the target of that name, checked; on AWS with the account and the cap that the environment variables name.
-
-    Raises:
-        ParameterError: the spending cap is not a number.
-        TargetError: the target is unknown, not reachable or not allowed.
-    """
-    cap = os.environ.get("WORKBOOK_CAP_USD")
-    try:
-        cap_usd = float(cap) if cap else None
-    except ValueError as error:
-        raise ParameterError(
-            f"WORKBOOK_CAP_USD={cap!r} is not an amount.", fix="Give US dollars, such as 2.50."
-        ) from error
-    return targets.connect(
-        target, endpoint=endpoint, account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"), cap_usd=cap_usd
-    )
-
-
 def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: int = 1) -> Lab:
     """Open a lesson on a target and return the lab; what an earlier start of the lesson left behind is removed first.
 
@@ -217,33 +239,23 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     the emulator that is running there is used, or one is started that ends with JupyterLab.
 
     Raises:
-        ParameterError: the run id can't stand in a name, or the spending cap is not a number.
+        ParameterError: the run id can't stand in a name, there is no such target, or the spending cap is not a number.
         SetupError: the emulator can't be started, or the run folder can't be written.
-        TargetError: the target is unknown, not reachable or not allowed.
+        TargetError: the endpoint is not what the target's name says, or the account is not allowed.
     """
-    endpoint = os.environ.get("WORKBOOK_ENDPOINT")
-    if target == "embedded" and not endpoint:
-        endpoint = _shared_emulator().endpoint
-    connected = connect(target, endpoint=endpoint)
-    run_id = run_id or new_run_id()
-    if not _RUN_ID.fullmatch(run_id):
+    if not _RUN_ID.fullmatch(run_id := run_id or new_run_id()):
         raise ParameterError(
             f"run_id = {run_id!r} can't be used.",
             why="It stands in the names of functions and buckets: lower-case letters, digits and hyphens, at most 24.",
             fix='Choose another, or leave it empty: run_id = "".',
         )
+    endpoint = None
+    if targets.is_started_here(target) and "WORKBOOK_ENDPOINT" not in os.environ:
+        endpoint = _shared_emulator().endpoint
+    connected = targets.configured(target, endpoint=endpoint)
     folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
     lab = Lab(lesson, connected, folder, run_id, seed)
-    if pending(lab._journal):
-        lab.close()
-    lab.note(
-        "opened",
-        run_id=run_id,
-        target=target,
-        endpoint=connected.endpoint,
-        region=connected.region,
-        account_id=connected.account_id,
-    )
+    lab.open()
     print(lab)
     return lab
 
@@ -252,4 +264,4 @@ def _shared_emulator() -> emulator.Emulator:
     """Return the emulator of this JupyterLab: the running one, or a new one that ends with JupyterLab."""
     owner = int(os.environ.get("JPY_PARENT_PID") or os.getpid())
     log = RESULTS / "emulator.log"
-    return emulator.find(REGISTRY) or emulator.start(log=log, owner_pid=owner, registry=REGISTRY)
+    return emulator.start(log=log, owner_pid=owner, registry=REGISTRY)

@@ -118,7 +118,7 @@ def teardown(target: Target, remembered: list[dict[str, Any]], say: Callable[[st
                 removed.append(thing)
                 say(f"removed {thing}")
         except (ClientError, DeployError) as error:
-            stayed.append(f"{thing}: {error}")
+            stayed.append(error.what if isinstance(error, DeployError) else f"{thing}: {error}")
     if stayed:
         raise DeployError(
             f"Could not be removed: {'; '.join(stayed)}",
@@ -354,7 +354,11 @@ def _delete_stack(cloudformation: Any, name: str) -> bool:
         failed = [
             event for event in news if event["ResourceStatus"] == "DELETE_FAILED" and not _is_about(event, stack_id)
         ]
-        raise DeployError("; ".join(_reason(event) for event in failed))
+        raise DeployError(
+            f"The stack {name} could not be deleted: {'; '.join(map(_reason, failed)) or 'DELETE_FAILED'}.",
+            why="A stack in that state can't be deployed to.",
+            fix="Put right what the reason names, then clean again.",
+        )
     return True
 
 

@@ -33,12 +33,12 @@ from workbook.records import Provenance
 _CAPABILITIES = {
     "embedded": frozenset({"http_api", "freeze"}),
     # LocalStack's free edition has no HTTP API: https://docs.localstack.cloud/user-guide/aws/apigateway/
-    "localstack": frozenset(),
+    "localstack": frozenset(),  # nor do its containers stand still
     "aws": frozenset({"http_api", "freeze"}),
 }
 _WHAT_TO_DO = {
     "embedded": "Run the setup cell again: it starts an emulator if none is running.",
-    "localstack": "Start LocalStack, or name its address, then run the cell again.",
+    "localstack": "Start LocalStack, or name its address in WORKBOOK_ENDPOINT, then run the cell again.",
     "aws": "Check the network and the region, then run the cell again.",
 }
 _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between them stays under four seconds
@@ -72,7 +72,7 @@ class Target:
     @property
     def capabilities(self) -> frozenset[str]:
         """Return the names of what this target has, out of "http_api" and "freeze"."""
-        return _CAPABILITIES[self.name]
+        return capabilities(self.name)
 
     def client(self, service: str, **config: Any) -> Any:
         """Return a boto3 client for managing resources: it backs off and retries.
@@ -215,6 +215,39 @@ def connect(
     if name == "aws":
         return _connect_aws(endpoint, region, account_id, cap_usd)
     return Target(name, endpoint.rstrip("/"), region, account_id or "000000000000")
+
+
+def configured(name: str, *, endpoint: str | None = None) -> Target:
+    """Return the target of that name, at the address and with the consent that variables of the environment give.
+
+    WORKBOOK_ENDPOINT is the address of an emulator, unless `endpoint` is given; WORKBOOK_AWS_ACCOUNT and WORKBOOK_CAP_USD
+    are the consent to use a real account.
+
+    Raises:
+        ParameterError: there is no such target, or the amount isn't a number.
+        TargetError: as `connect` does.
+    """
+    cap = os.environ.get("WORKBOOK_CAP_USD")
+    try:
+        cap_usd = float(cap) if cap else None
+    except ValueError as error:
+        raise ParameterError(
+            f"WORKBOOK_CAP_USD={cap!r} is not an amount.",
+            why="It says what you agree to spend.",
+            fix="Give US dollars, such as 2.50.",
+        ) from error
+    endpoint = endpoint or os.environ.get("WORKBOOK_ENDPOINT")
+    return connect(name, endpoint=endpoint, account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"), cap_usd=cap_usd)
+
+
+def is_started_here(name: str) -> bool:
+    """Return whether the workbook itself starts and ends what answers on the target of that name."""
+    return name == "embedded"
+
+
+def capabilities(name: str) -> frozenset[str]:
+    """Return the names of what the target of that name has, out of "http_api" and "freeze"."""
+    return _CAPABILITIES[name]
 
 
 def _connect_aws(endpoint: str | None, region: str, account_id: str | None, cap_usd: float | None) -> Target:

@@ -57,7 +57,16 @@ def test_clean_stops_the_shared_emulator_and_takes_its_traces_away(results, temp
 
 def left_undone(journal: Path, endpoint: str) -> None:
     """Write the journal of a lesson that made a queue on a LocalStack and never took it away."""
-    append_line(journal, {"kind": "opened", "target": "localstack", "endpoint": endpoint})
+    append_line(
+        journal,
+        {
+            "kind": "opened",
+            "at": "2026-01-01T00:00:00+00:00",
+            "target": "localstack",
+            "endpoint": endpoint,
+            "account_id": "000000000000",
+        },
+    )
     call = {"undo": "call", "service": "sqs", "operation": "delete_queue"}
     queue = f"{endpoint}/000000000000/wb-1-queue"
     append_line(journal, {"kind": "undo", "entry": {**call, "parameters": {"QueueUrl": queue}}})

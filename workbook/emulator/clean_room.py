@@ -91,7 +91,8 @@ def build(room: Path) -> None:
         packages = next(draft.glob("lib/python*/site-packages"))
         for distribution in _distributions():
             _link(distribution, packages)
-        (packages / PYTHON_CLIENT.name).symlink_to(PYTHON_CLIENT)
+        if not has_awslambdaric():
+            (packages / PYTHON_CLIENT.name).symlink_to(PYTHON_CLIENT)
         _first_start(draft)
         try:
             draft.rename(room)

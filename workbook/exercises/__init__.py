@@ -51,7 +51,9 @@ def check(exercise: str, answer: Any) -> Check:
     """
     if exercise not in RULES:
         raise ParameterError(
-            f"There is no exercise {exercise!r}.", fix=f"The exercises are: {', '.join(sorted(RULES))}."
+            f"There is no exercise {exercise!r}.",
+            why="Each has rules of its own.",
+            fix=f"The exercises are: {', '.join(sorted(RULES))}.",
         )
     if answer is ...:
         return Check(exercise, Outcome.UNTOUCHED, "Replace the three dots with your answer and run the cell again.")

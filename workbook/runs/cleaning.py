@@ -8,10 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from workbook import emulator, stack
+from workbook import emulator, targets
 from workbook.errors import WorkbookError
-from workbook.lab import REGISTRY, RESULTS, connect, pending
-from workbook.records import append_line, read_lines
+from workbook.lab import REGISTRY, RESULTS, pending, undo
 from workbook.runs.folder import RunFolder, all_of, shown
 
 _STARTED_AFTER_S = 60
@@ -39,28 +38,16 @@ def _remove_run(folder: Path, say: Callable[[str], None]) -> bool:
         return False
     try:
         for journal in sorted(folder.glob("journal/*.jsonl")):
-            _undo(journal, say)
+            for sitting in pending(journal):
+                opened = sitting.opened
+                if not targets.is_started_here(opened["target"]):  # such a one took everything with it when it ended
+                    undo(journal, sitting, targets.configured(opened["target"], endpoint=opened["endpoint"]), say)
     except WorkbookError as error:
         say(f"Kept {shown(folder)}, the only record of what its lessons made: {error}")
         return False
     shutil.rmtree(folder)
     say(f"Removed {shown(folder)}.")
     return True
-
-
-def _undo(journal: Path, say: Callable[[str], None]) -> None:
-    """Remove what a lesson made on a target that outlives the run; an embedded emulator took everything with it.
-
-    Raises:
-        WorkbookError: the target is not reachable or not allowed, or refuses.
-    """
-    entries = pending(journal)
-    opened = [line for line in read_lines(journal) if line["kind"] == "opened"]
-    if not entries or opened[-1]["target"] == "embedded":
-        return
-    target = connect(opened[-1]["target"], endpoint=opened[-1]["endpoint"])
-    removed = stack.teardown(target, entries, say=say)
-    append_line(journal, {"kind": "undone", "removed": removed})
 
 
 def _stray_emulator_folders() -> list[Path]:

@@ -21,14 +21,13 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
-from workbook import emulator
+from workbook import emulator, targets
 from workbook.errors import NotebookError, WorkbookError
 from workbook.lab import RESULTS
 from workbook.lessons import Lesson
 from workbook.records import read_lines
 from workbook.runs.folder import Outcome, RunFolder, Status
 from workbook.runs.notebook import as_papermill_takes_it, content_hash
-from workbook.targets import Target
 
 _MATPLOTLIB_CACHE = RESULTS / ".cache" / "matplotlib"  # built by the first figure, for all that follow
 _START_LIMIT_S = 60  # a kernel imports IPython from a cold disk in a few seconds
@@ -166,7 +165,7 @@ class Execution:
 
     def _own_emulator(self) -> AbstractContextManager[emulator.Emulator | None]:
         """Return an emulator of its own for the embedded target; the others are there already."""
-        if self._arguments["target"] != "embedded":
+        if not targets.is_started_here(self._arguments["target"]):
             return nullcontext()
         return emulator.start(log=self._folder.log(self.lesson.name, "emulator"))
 
@@ -178,11 +177,10 @@ class Execution:
         """
         entries = read_lines(self._folder.journal(self.lesson.name))[journal_before:]
         skips = [entry for entry in entries if entry["kind"] == "skip"]
-        target = Target(self._arguments["target"], endpoint=None)
         for skip in skips:
-            if skip["needs"] in target.capabilities:
+            if skip["needs"] in targets.capabilities(self._arguments["target"]):
                 raise NotebookError(
-                    f"It gave up for want of {skip['needs']}, which the target {target.name} has.",
+                    f"It gave up for want of {skip['needs']}, which the target {self._arguments['target']} has.",
                     why="A skip that isn't needed hides what the lesson would have shown.",
                     fix="Take the condition out of the lesson.",
                 )
@@ -230,6 +228,7 @@ class Execution:
             case CellTimeoutError():
                 sentence = NotebookError(
                     f"It hung in {here}, which ran longer than {self.cell_limit_s:g} s and was ended.",
+                    why="A cell that waits for ever would hold up the whole run.",
                     fix="If it needs longer, allow it with --cell-limit.",
                 )
             case DeadKernelError():

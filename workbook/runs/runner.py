@@ -1,6 +1,5 @@
 """Many notebooks, side by side, into one run folder."""
 
-import os
 import signal
 import sys
 import threading
@@ -15,8 +14,9 @@ from typing import Any, Self
 
 from nbformat import NotebookNode
 
+from workbook import targets
 from workbook.errors import ParameterError
-from workbook.lab import RESULTS, connect, new_run_id
+from workbook.lab import RESULTS, new_run_id
 from workbook.lessons import FOLDER, Lesson
 from workbook.runs.execution import Execution
 from workbook.runs.folder import Outcome, RunFolder, Status, all_of, shown
@@ -112,7 +112,7 @@ def run(
         TargetError: the target is not reachable or not allowed.
     """
     if jobs < 1:
-        raise ParameterError(f"--jobs {jobs} runs nothing.", fix="Give 1 or more.")
+        raise ParameterError(f"--jobs {jobs} runs nothing.", why="Nothing would be found out.", fix="Give 1 or more.")
     begun_s, screen = time.monotonic(), screen or Screen()
     run_id = new_run_id()
     folder = RunFolder(out or (_newest(results) if resume else results / run_id))
@@ -171,8 +171,8 @@ def _prepare(request: Request, run_id: str) -> list[tuple[Lesson, NotebookNode, 
     """
     chosen = choose(request.notebooks, request.only)
     given = arguments(chosen, request.settings, run_id=run_id, target=request.target, quick=request.quick)
-    if request.target != "embedded":
-        connect(request.target, endpoint=os.environ.get("WORKBOOK_ENDPOINT"))
+    if not targets.is_started_here(request.target):
+        targets.configured(request.target)
     return [(notebook.lesson, notebook.prepare(request.answers), given[notebook.name]) for notebook in chosen]
 
 
@@ -203,7 +203,11 @@ def _newest(results: Path) -> Path:
     for path in all_of(results):
         if (path / "run.json").exists():
             return path
-    raise ParameterError(f"There is no run in {results} to go on with.", fix="Leave out --resume to begin one.")
+    raise ParameterError(
+        f"There is no run in {results} to go on with.",
+        why="--resume adds to one.",
+        fix="Leave out --resume to begin one.",
+    )
 
 
 def _check_folder(folder: RunFolder, earlier: Mapping[str, Any], request: Request) -> None:

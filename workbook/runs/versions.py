@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import subprocess
 from importlib import metadata
 from typing import Any
@@ -13,15 +12,13 @@ from workbook.lab import ROOT
 
 
 def versions() -> dict[str, Any]:
-    """Return the versions of the interpreter, the platform, Node and every direct dependency that is installed."""
-    named = re.findall(r"^[A-Za-z0-9._-]+(?===)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    installed = {distribution.name.lower(): distribution.version for distribution in metadata.distributions()}
+    """Return the versions of the interpreter, the platform, Node and every package that is installed."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "node": _node(),
-        "packages": {name: installed[name.lower()] for name in named if name.lower() in installed},
+        "packages": dict(sorted((one.name, one.version) for one in metadata.distributions())),
     }
 
 
