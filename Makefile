@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MADE := $(VENV)/.made-in
 LOG := $(VENV)/setup.log
 # By this file JupyterLab asks nobody whether it may fetch news.
 QUIET := $(VENV)/etc/jupyter/labconfig/page_config.json
@@ -56,8 +57,12 @@ test: $(READY)
 	@$(BIN)/python -m pytest
 	@out=$$(mktemp -d) && $(BIN)/python -m workbook run --quick --out "$$out" && rm -r "$$out" # what failed stays to be looked at
 
-# The environment is stale if what it was made from changed, if the folder was moved, or if its Python has gone.
-ifneq ($(shell cat $(READY) 2>/dev/null && $(BIN)/python -c "" 2>/dev/null && echo runs),$(CURDIR) runs)
+# The environment is stale if what it was made from changed, if the folder was moved, if its Python has gone, or if another
+# one is named; it is made anew for the last three, because its scripts name its place and its interpreter.
+VERSION := -c "import sys; print(sys.version.split()[0])" 2>/dev/null
+IS := $(shell $(BIN)/python $(VERSION))
+ASKED := $(if $(filter file,$(origin PYTHON)),$(IS),$(shell $(PYTHON) $(VERSION) || echo missing))
+ifneq ($(shell cat $(MADE) 2>/dev/null) $(IS),$(CURDIR) $(or $(ASKED),none))
 .PHONY: $(READY)
 endif
 
@@ -65,9 +70,10 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { \
 	  echo "$(PYTHON) is missing or older than Python 3.11. Install 3.11 or newer and name it, as in: make run PYTHON=python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV): this takes about a minute, and happens once."
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) >&2 || { \
+	@{ [ "$$(cat $(MADE) 2>/dev/null) $(IS)" = "$(CURDIR) $(ASKED)" ] && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
+	  { $(PYTHON) -m venv --clear $(VENV) >&2 && echo "$(CURDIR)" >$(MADE); } || { \
 	  echo "Python can't make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt -e . >$(LOG) 2>&1 || { \
 	  echo "The packages could not be installed; $(LOG) says why. If there is no network, connect and run the same command again." >&2; exit 1; }
 	@mkdir -p $(dir $(QUIET)) && echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' >$(QUIET)
-	@echo "$(CURDIR)" >$@
+	@touch $@

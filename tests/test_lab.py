@@ -37,13 +37,14 @@ def test_two_runs_never_meet_in_a_name(lab: Lab, tmp_path: Path):
     assert lab.name("role") != other.name("role")
 
 
-def test_a_run_id_that_no_resource_could_bear_is_refused_at_the_door(lab: Lab):
+@pytest.mark.parametrize("run_id", ["My_Run", "../elsewhere", "a" * 25, "a\0b", 5])
+def test_a_run_id_that_no_resource_could_bear_is_refused_at_the_door(lab: Lab, run_id: object):
     """A name that AWS would refuse later is refused before anything is made, with what it may hold."""
-    with pytest.raises(ParameterError, match=r"run_id = 'My_Run' can't be used.*lower-case letters"):
-        open_lab("01_first_function", run_id="My_Run")
+    with pytest.raises(ParameterError, match=r"run_id = .* can't be used.*lower-case letters"):
+        open_lab("01_first_function", run_id=run_id)
 
 
-@pytest.mark.parametrize("guess", ["ten", True, [3]])
+@pytest.mark.parametrize("guess", ["ten", True, [3], float("nan")])
 def test_a_guess_that_is_no_number_is_refused_before_the_run(lab: Lab, guess: object):
     """A guess in words is told so at once, not after the work is done."""
     with pytest.raises(ParameterError, match="A guess is one number"):

@@ -34,6 +34,8 @@ def fresh(tmp_path):
     """A stand-in for an environment that has been set up: an interpreter, and the file that says so."""
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
+    (tmp_path / ".venv/.made-in").write_text(f"{tmp_path}\n")
+    (tmp_path / ".venv/.ready").touch()
     return tmp_path / ".venv/.ready"
 
 
@@ -72,15 +74,23 @@ def test_a_missing_or_old_python_ends_in_a_sentence(make, python):
 
 def test_a_fresh_environment_is_left_alone(tmp_path, make, fresh):
     """Nothing is installed, so no network is asked, as long as nothing changed."""
-    fresh.write_text(f"{tmp_path}\n")
-
     assert "pip install" not in make("--dry-run", "run").stdout
+
+
+def test_another_python_that_is_named_is_used(tmp_path, make, fresh):
+    """Who asks for a Python gets an environment of that Python, and not silently of the one before."""
+    other = tmp_path / "other-python"
+    other.write_text("#!/bin/sh\necho 3.99.0\n")
+    other.chmod(0o755)
+
+    assert f"{other} -m venv --clear" in make("--dry-run", "run", f"PYTHON={other}").stdout
 
 
 @pytest.mark.parametrize("cause", ["changed", "moved", "gone"])
 def test_a_stale_environment_is_set_up_again(tmp_path, make, fresh, cause):
     """New requirements, a folder that was moved, a Python that was taken away."""
-    fresh.write_text("/elsewhere\n" if cause == "moved" else f"{tmp_path}\n")
+    if cause == "moved":
+        (tmp_path / ".venv/.made-in").write_text("/elsewhere\n")
     if cause == "changed":
         os.utime(tmp_path / "requirements.txt", (fresh.stat().st_mtime + 5,) * 2)
     if cause == "gone":

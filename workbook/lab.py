@@ -5,6 +5,7 @@ with one record a call, and `journal/<lesson>.jsonl` with everything else: where
 what has to be undone. Teardown reads the journal, so that it works after a dead kernel, and twice.
 """
 
+import math
 import os
 import random
 import re
@@ -166,7 +167,8 @@ class Lab:
         Raises:
             ParameterError: the guess is neither a number nor None.
         """
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if value is not None and not is_number:
             raise ParameterError(
                 f"A guess is one number; this is {value!r}.",
                 why="It is to be set beside what is seen.",
@@ -243,7 +245,8 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
         SetupError: the emulator can't be started, or the run folder can't be written.
         TargetError: the endpoint is not what the target's name says, or the account is not allowed.
     """
-    if not _RUN_ID.fullmatch(run_id := run_id or new_run_id()):
+    run_id = run_id or new_run_id()
+    if not (isinstance(run_id, str) and _RUN_ID.fullmatch(run_id)):
         raise ParameterError(
             f"run_id = {run_id!r} can't be used.",
             why="It stands in the names of functions and buckets: lower-case letters, digits and hyphens, at most 24.",
