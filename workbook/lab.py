@@ -43,15 +43,15 @@ class Sitting:
 
 def pending(journal: Path) -> list[Sitting]:
     """Return the sittings of a journal that have left something to undo."""
-    sittings: list[Sitting] = []
+    sittings: dict[str, Sitting] = {}
     for line in read_lines(journal):
         if line["kind"] == "opened":
-            sittings.append(Sitting(line, []))
+            sittings[line["at"]] = Sitting(line, [])
         elif line["kind"] == "undo":
-            sittings[-1].entries.append(line["entry"])
+            sittings[line["of"]].entries.append(line["entry"])
         elif line["kind"] == "undone":
-            next(sitting for sitting in sittings if sitting.opened["at"] == line["of"]).entries.clear()
-    return [sitting for sitting in sittings if sitting.entries]
+            sittings[line["of"]].entries.clear()
+    return [sitting for sitting in sittings.values() if sitting.entries]
 
 
 def undo(journal: Path, sitting: Sitting, target: targets.Target, say: Callable[[str], None] = print) -> list[str]:
@@ -227,7 +227,7 @@ class Lab:
             print("There was nothing left to remove.")
 
     def _remember(self, entry: dict[str, Any]) -> None:
-        self.note("undo", entry=entry)
+        self.note("undo", of=self._opened_at, entry=entry)
 
     def _kept(self, call: calls.Call) -> calls.Call:
         append_line(self._records, call.record.to_row())

@@ -69,7 +69,10 @@ def left_undone(journal: Path, endpoint: str) -> None:
     )
     call = {"undo": "call", "service": "sqs", "operation": "delete_queue"}
     queue = f"{endpoint}/000000000000/wb-1-queue"
-    append_line(journal, {"kind": "undo", "entry": {**call, "parameters": {"QueueUrl": queue}}})
+    append_line(
+        journal,
+        {"kind": "undo", "of": "2026-01-01T00:00:00+00:00", "entry": {**call, "parameters": {"QueueUrl": queue}}},
+    )
 
 
 def test_clean_keeps_the_only_record_of_what_is_still_out_there(results):
