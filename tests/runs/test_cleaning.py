@@ -17,7 +17,8 @@ def results(tmp_path, temporary):
     """A results folder with four runs, the last of them the newest."""
     results = tmp_path / "results"
     for seconds, name in enumerate(("a", "b", "c", "d")):
-        append_line(results / name / "journal/01_first.jsonl", {"kind": "opened", "target": "embedded"})
+        opened = {"kind": "opened", "at": "2026-01-01T00:00:00+00:00", "target": "embedded"}
+        append_line(results / name / "journal/01_first.jsonl", opened)
         os.utime(results / name, (seconds, seconds))
     return results
 
