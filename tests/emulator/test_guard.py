@@ -1,10 +1,11 @@
-"""The guard kills what it was told about and not told off, and removes the folder."""
+"""The guard kills what it was told about and not told off, and what was started inside, and removes the folder."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pytest
 from trials import state, wait_until
 
 from workbook.emulator import guard
@@ -38,3 +39,33 @@ def test_a_group_that_is_gone(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
     ended.wait()
     guard.clean_up({ended.pid}, tmp_path / "missing")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the guard reads /proc")
+def test_a_process_with_a_session_of_its_own(tmp_path: Path) -> None:
+    """What was started inside the emulator is killed though no group names it, and nothing else is."""
+    folder = tmp_path / "emulator"
+    inside = [{"TMPDIR": f"{folder}"}, {"TMPDIR": "/tmp", "LAMBDA_TASK_ROOT": f"{folder}/code/x"}]
+    outside = [{"TMPDIR": f"{folder}-2"}, {"PWD": f"{folder}"}, {"OF": f"TMPDIR={folder}"}, {}]
+    started = [subprocess.Popen(["sleep", "600"], env=env, start_new_session=True) for env in inside + outside]
+    ours, theirs = started[: len(inside)], started[len(inside) :]
+    try:
+        guard.clean_up((), folder)
+        assert [-9, -9] == [process.wait(timeout=10) for process in ours]
+        assert [None] * len(outside) == [process.poll() for process in theirs]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the guard reads /proc")
+def test_the_guard_spares_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard, whose own TMPDIR is the folder too, lives to remove it."""
+    folder = tmp_path / "emulator"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    watch = guard.Guard(folder)
+    wait_until(lambda: guard.strays(folder) == [watch._process.pid])
+    watch.close()
+    assert (0, False) == (watch._process.returncode, folder.exists())

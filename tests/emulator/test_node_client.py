@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from trials import ARN, MakeEnvironment, answer, invoke
@@ -111,6 +112,29 @@ def test_node_errors_are_reported_and_survived(make_environment: MakeEnvironment
     assert one.alive
 
 
+@pytest.mark.parametrize("value", ["{ error }", "1n"], ids=["circle", "bigint"])
+def test_a_node_error_that_json_cannot_say(make_environment: MakeEnvironment, value: str):
+    """An error keeps its type, and the environment stays, though one of its properties can't be written to the log."""
+    one = make_environment(
+        f"""
+        export const handler = async () => {{
+          const error = new RangeError("no");
+          error.config = {value};
+          throw error;
+        }};
+        """,
+        file="app.mjs",
+    )
+    one.start()
+
+    outcome = invoke(one)
+
+    error = json.loads(outcome.payload)
+    assert ("error", "RangeError", "no") == (outcome.kind, error["errorType"], error["errorMessage"])
+    assert error == json.loads(outcome.log.partition("\tr-1\tERROR\tInvoke Error \t")[2])
+    assert one.alive
+
+
 @pytest.mark.parametrize(
     ("file", "source", "error_type", "message"),
     [
@@ -158,6 +182,41 @@ def test_node_rejections_that_nobody_handles_end_the_runtime(make_environment: M
     )
     assert not one.alive
     assert "fine" == answer(invoke(one))
+
+
+def test_a_late_node_exception_fails_the_next_invocation(make_environment: MakeEnvironment, tmp_path: Path):
+    """What is thrown after the answer ends the runtime when it is thawed, and the invocation that thawed it fails."""
+    one = make_environment(
+        """
+        import fs from "node:fs";
+        let thrown = false;
+        const throwLate = (flag) => {
+          if (!fs.existsSync(flag)) return;
+          thrown = true;
+          throw new RangeError("late");
+        };
+        export const handler = async ({ flag, late }) => {
+          if (flag) setInterval(throwLate, 1, flag);
+          if (late && !thrown) await new Promise(() => {});  // thawed, but the exception is still to come
+          return "fine";
+        };
+        """,
+        file="app.mjs",
+    )
+    one.start()
+    flag = tmp_path / "flag"
+
+    before = answer(invoke(one, {"flag": str(flag)}))
+    flag.touch()
+    late = invoke(one, {"late": True}, request_id="r-2")
+    after = answer(invoke(one, {}))
+
+    assert ("fine", "fine") == (before, after)
+    assert (late.kind, json.loads(late.payload)["errorType"]) in [
+        ("exit", "Runtime.ExitError"),  # it was thrown before the runtime knew of the invocation
+        ("error", "RangeError"),
+    ]
+    assert "ERROR\tUncaught Exception \t" in late.log
 
 
 def test_node_exits_and_timeouts(make_environment: MakeEnvironment):

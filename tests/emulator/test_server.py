@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -45,20 +46,32 @@ def handler(event, context):
 """
 
 
+LEAVER = """
+import subprocess
+def handler(event, context):
+    return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+"""
+
+
 def frozen_environment(endpoint: str) -> int:
     """Leave a frozen execution environment behind and return its process."""
+    pid = answer(endpoint, IDENTIFY)
+    wait_until(lambda: state(pid) == psutil.STATUS_STOPPED)
+    return pid
+
+
+def answer(endpoint: str, source: str) -> Any:
+    """Create a function, leave it there, and return what it answers."""
     service = connect("embedded", endpoint=endpoint).client("lambda")
-    code = {"ZipFile": zipped(IDENTIFY)}
+    code = {"ZipFile": zipped(source)}
     service.create_function(
-        FunctionName="identify",
+        FunctionName="left",
         Role="arn:aws:iam::000000000000:role/r",
         Runtime="python3.13",
         Handler="app.handler",
         Code=code,
     )
-    pid = json.load(service.invoke(FunctionName="identify")["Payload"])
-    wait_until(lambda: state(pid) == psutil.STATUS_STOPPED)
-    return pid
+    return json.load(service.invoke(FunctionName="left")["Payload"])
 
 
 @contextmanager
@@ -101,6 +114,15 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
     wait_until(lambda: {psutil.STATUS_DEAD} == set(map(state, children)))
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the guard reads /proc")
+def test_stopping_ends_what_left_its_session(tmp_path: Path) -> None:
+    """A handler's child in a session of its own ends with the emulator, too."""
+    with emulator.start(log=tmp_path / "log") as running:
+        left = answer(running.endpoint, LEAVER)
+        assert psutil.STATUS_DEAD != state(left)
+    wait_until(lambda: state(left) == psutil.STATUS_DEAD)
 
 
 def test_an_exception_stops_it(tmp_path: Path) -> None:

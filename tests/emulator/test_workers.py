@@ -10,7 +10,9 @@ import pytest
 from trials import wait_until
 
 from workbook.emulator.corrections.probes import function, zipped
+from workbook.emulator.environment import Outcome
 from workbook.emulator.lineage import inbound_depth, with_lineage
+from workbook.emulator.workers import readable
 from workbook.targets import Target
 
 HANDLER = """
@@ -57,6 +59,11 @@ def call(target: Target, name: str, event: dict[str, Any] | None = None) -> dict
     )
     answer = json.load(response["Payload"])
     return answer | {"error": response.get("FunctionError"), "log": base64.b64decode(response["LogResult"]).decode()}
+
+
+def outcome(payload: bytes, kind: str = "response") -> Outcome:
+    """Return how an invocation with this payload ended."""
+    return Outcome(kind=kind, payload=payload, duration_ms=1.0, log="", max_memory_mb=None)
 
 
 def test_calls_in_a_row_share_an_environment(ours: Target) -> None:
@@ -193,6 +200,76 @@ def test_node(ours: Target) -> None:
         failed = call(ours, name, {"raise": "too far"})
     assert ("Unhandled", "RangeError", "too far") == (failed["error"], failed["errorType"], failed["errorMessage"])
     assert failed["trace"][0] == "RangeError: too far"
+
+
+def test_an_answer_that_is_not_json(ours: Target) -> None:
+    """Bytes that aren't JSON are an error of the function's, which says what they are, and the next call goes on."""
+    source = "import os\ndef handler(event, context): return b'abc' if event else {'pid': os.getpid()}"
+    with function(ours, source) as name:
+        before, failed, after = (call(ours, name, event) for event in ({}, {"x": 1}, {}))
+    assert ("Unhandled", "Runtime.MarshalError") == (failed["error"], failed["errorType"])
+    assert failed["errorMessage"].endswith("It begins with 'abc'.")
+    assert before["pid"] == after["pid"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (rb'{"a": ["\ud800", "\udc00b"]}', {"a": ["\ufffd", "\ufffdb"]}),
+        (rb'["\ud83d\ude00 \uD800", "\\ud800"]', ["\U0001f600 \ufffd", "\\ud800"]),
+        (b'"\xed\xa0\x80"', "\ufffd\ufffd\ufffd"),
+        (b"", None),
+    ],
+)
+def test_what_utf_8_cannot_carry(payload: bytes, expected: object) -> None:
+    """Half a surrogate pair becomes the replacement character, as key or value; a whole pair stays what it is."""
+    given = outcome(payload)
+    assert (given, expected) == readable(given)
+
+
+@pytest.mark.parametrize("kind", ["response", "error"])
+@pytest.mark.parametrize("payload", [b"abc", b"1POST /", b"[" * 100_000])
+def test_what_cannot_be_read(kind: str, payload: bytes) -> None:
+    """What isn't JSON, or deeper than it can be read, is a MarshalError, also where the runtime reports an error."""
+    seen, answer = readable(outcome(payload, kind))
+    assert ("error", "Runtime.MarshalError") == (seen.kind, answer["errorType"])
+    assert answer == json.loads(seen.payload)
+
+
+def test_half_a_surrogate_pair_of_node(ours: Target) -> None:
+    """A JavaScript string that was cut within a character arrives with the replacement character, answer or error."""
+    source = (
+        r"export const handler = async (event) => { if (event.x) throw new Error('\ud800'); return { a: '\ud800' }; };"
+    )
+    with function(ours, source, file="app.mjs", Runtime="nodejs22.x") as name:
+        answered, failed = call(ours, name), call(ours, name, {"x": 1})
+    assert (None, "\ufffd") == (answered["error"], answered["a"])
+    assert ("Unhandled", "\ufffd") == (failed["error"], failed["errorMessage"])
+
+
+@pytest.mark.parametrize("runtime", ["ruby3.3", "java21"])
+def test_a_runtime_without_a_stand_in(ours: Target, runtime: str) -> None:
+    """A function that can't run here fails, and says what to do; it doesn't answer as if it had run."""
+    with function(ours, "", Runtime=runtime) as name:
+        failed = call(ours, name)
+    assert ("Unhandled", "Runtime.InvalidRuntime") == (failed["error"], failed["errorType"])
+    assert f"names the runtime '{runtime}'" in failed["errorMessage"]
+    assert "Use python3.13 or nodejs22.x" in failed["errorMessage"]
+
+
+def test_custom_runtimes_and_images_stay_ministacks(ours: Target) -> None:
+    """MiniStack looks for the bootstrap of a custom runtime, and for Docker to run an image."""
+    service = ours.measured_client("lambda")
+    with function(ours, "", Runtime="provided.al2023") as name:
+        custom = json.load(service.invoke(FunctionName=name)["Payload"])
+    image = {"PackageType": "Image", "Code": {"ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/x:1"}}
+    service.create_function(FunctionName="image", Role="arn:aws:iam::000000000000:role/r", **image)
+    try:
+        contained = json.load(service.invoke(FunctionName="image")["Payload"])
+    finally:
+        service.delete_function(FunctionName="image")
+    assert "Runtime.InvalidEntrypoint" == custom["errorType"]
+    assert contained["errorType"].startswith("Runtime.Docker")
 
 
 def test_a_chain_of_calls_carries_its_depth(ours: Target) -> None:

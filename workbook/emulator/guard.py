@@ -5,11 +5,16 @@ the emulator tells its guard about every process group that it starts, one line 
 The pipe closes when the emulator ends, in whatever way. Then the guard kills the groups that are still named (SIGKILL
 works on a stopped process too), removes the emulator's folder, and ends.
 
+A process that a handler started in a session of its own belongs to none of these groups. On Linux the guard knows it by
+its environment, in which the emulator's folder stands, and kills it too. Elsewhere it outlives the emulator, as does one
+that was started with an environment of its own making.
+
 This file is both ends of the pipe: the class is the emulator's end; run as a program, with the standard library only, it
 is the guard.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -59,16 +64,41 @@ def survivors(lines: Iterable[str]) -> set[int]:
 
 
 def clean_up(groups: Iterable[int], folder: Path) -> None:
-    """Kill the process groups and remove the folder, which a dying process may still be writing to."""
+    """Kill the process groups and the strays, and remove the folder, which a dying process may still be writing to.
+
+    Return when a look finds neither folder nor stray: one that is just being started is found by the next look.
+    """
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):  # gone already; the second is macOS's word for a zombie
             os.killpg(group, signal.SIGKILL)
     deadline = time.monotonic() + CLEAN_UP_S
-    while folder.exists():
+    while (left := strays(folder)) or folder.exists():
         if time.monotonic() > deadline:
-            sys.exit(f"The emulator's folder {folder} could not be removed within {CLEAN_UP_S} s: remove it by hand.")
+            what = f"processes {left}" if left else f"folder {folder}"
+            sys.exit(f"The emulator's {what} could not be removed within {CLEAN_UP_S} s: do it by hand.")
+        for process in left:
+            with suppress(ProcessLookupError, PermissionError):  # it ended since, or took other rights
+                os.kill(process, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.01)
+
+
+def strays(folder: Path) -> list[int]:
+    """Return the processes, but for this one, that were started inside the emulator. Elsewhere than on Linux: none.
+
+    Inside it TMPDIR and LAMBDA_TASK_ROOT lie in its folder, and a function can't set the second one. Only these two are
+    looked at: the folder stands in the PWD of whatever a learner starts there from a terminal.
+    https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
+    """
+    if sys.platform != "linux":
+        return []
+    inside = re.compile(rb"(^|\0)(TMPDIR|LAMBDA_TASK_ROOT)=" + re.escape(os.fsencode(folder)) + rb"(/|\0|$)")
+    found = []
+    for process in {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()} - {os.getpid()}:
+        with suppress(OSError):  # it ended since, or is another user's
+            if inside.search(Path(f"/proc/{process}/environ").read_bytes()):
+                found.append(process)
+    return found
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ const taskRoot = process.env.LAMBDA_TASK_ROOT;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 
 let requestId; // of the invocation under way; undefined during the init phase, and AWS's log says so
+let ending = false; // once an error that nobody caught is on its way: no further answer, and no further invocation
 let whenNothingIsLeftToDo = () => {}; // called when the event loop is empty and Node would end
 
-function request(method, endpoint, body = "") {
+function request(method, endpoint, body = "", connection = agent) {
   return new Promise((resolve, reject) => {
     const headers = { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
-    const options = { host, port, agent, method, headers, path: `/2018-06-01/runtime/${endpoint}` };
+    const path = `/2018-06-01/runtime/${endpoint}`;
+    const options = { host, port, agent: connection, method, headers, path };
     const sent = http.request(options, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
@@ -37,6 +39,7 @@ function request(method, endpoint, body = "") {
 }
 
 async function post(endpoint, body) {
+  if (ending) return;
   const { status } = await request("POST", endpoint, body);
   if (status !== 202) throw new Error(`Failed to post ${endpoint}. Http response code: ${status}`);
 }
@@ -54,9 +57,16 @@ function patchConsole() {
 }
 
 function logError(title, error) {
+  console.error(title, `\t${withProperties(error)}`);
+}
+
+function withProperties(error) {
   const { name: errorType, message: errorMessage, code, stack = "" } = error;
-  const record = { errorType, errorMessage, code, ...error, stack: stack.split("\n") };
-  console.error(title, `\t${JSON.stringify(record)}`);
+  try {
+    return JSON.stringify({ errorType, errorMessage, code, ...error, stack: stack.split("\n") });
+  } catch {
+    return describe(error); // a property that JSON can't say, such as a circle: as in AWS's client, all are left out
+  }
 }
 
 // --- Errors
@@ -81,11 +91,17 @@ function describe(thrown) {
   });
 }
 
-// What nobody catches is reported for the invocation under way, or for the init phase, and ends the process.
+// What nobody catches is reported for the invocation under way, or for the init phase, and ends the process. The report
+// has a connection of its own: between two invocations the other one waits for the next of them. That one is then failed
+// by the end of the process.
 async function reportAndExit(title, error, exitStatus) {
-  logError(title, asError(error));
-  await request("POST", requestId ? `invocation/${requestId}/error` : "init/error", describe(error));
-  process.exit(exitStatus);
+  ending = true;
+  try {
+    logError(title, asError(error));
+    await request("POST", requestId ? `invocation/${requestId}/error` : "init/error", describe(error), false);
+  } finally {
+    process.exit(exitStatus);
+  }
 }
 
 // --- The handler
@@ -151,8 +167,9 @@ function contextFrom(headers) {
 }
 
 async function serve(handler) {
-  for (;;) {
+  while (!ending) {
     const { headers, body } = await request("GET", "invocation/next");
+    if (ending) return;
     const context = contextFrom(headers);
     requestId = context.awsRequestId;
     setTraceId(headers["lambda-runtime-trace-id"]);

@@ -8,6 +8,15 @@ from workbook.emulator import clean_room
 from workbook.errors import DeployError
 
 
+def no_stand_in(function_name: str, runtime: str) -> DeployError:
+    """Return the error for a function whose runtime nothing here can run."""
+    return DeployError(
+        f"{function_name} names the runtime {runtime!r}, which has no stand-in here.",
+        why="The embedded target runs Python and Node.js handlers.",
+        fix="Use python3.13 or nodejs22.x, or another target.",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentSpec:
     """A function's configuration, its code, and its surroundings."""
@@ -40,11 +49,7 @@ class EnvironmentSpec:
             return [str(clean_room.python()), "-m", client, self.handler]
         if self.runtime.startswith("nodejs"):
             return [str(clean_room.node()), str(clean_room.NODE_CLIENT), self.handler]
-        raise DeployError(
-            f"{self.function_name} names the runtime {self.runtime!r}, which has no stand-in here.",
-            why="The embedded target runs Python and Node.js handlers.",
-            fix="Use python3.13 or nodejs22.x, or another target.",
-        )
+        raise no_stand_in(self.function_name, self.runtime)
 
     def environment_variables(self, log_stream: str, *, temporary: Path, interpreter: Path) -> dict[str, str]:
         """Return all variables that the handler sees: AWS's documented ones, the function's own, a few for its place.

@@ -2,15 +2,17 @@
 
 MiniStack's pool stays in charge: it leases a worker to each invocation, so that invocations at the same time get
 environments of their own, retires workers when a function is updated or deleted, and reaps idle ones. Only the worker
-itself is ours, for the runtimes that we have a client for. Other runtimes and durable functions keep MiniStack's.
+itself is ours, for the runtimes that we have a client for. Custom runtimes, images and durable functions keep MiniStack's.
 """
 
 import io
 import json
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,15 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from workbook.emulator.environment import Environment, InitFailed
+from workbook.emulator.environment import Environment, InitFailed, Outcome
 from workbook.emulator.guard import Guard
 from workbook.emulator.lineage import inbound_depth, with_lineage
 from workbook.emulator.server import HOST
-from workbook.emulator.spec import EnvironmentSpec
+from workbook.emulator.spec import EnvironmentSpec, no_stand_in
 from workbook.emulator.system_log import invocation_log
+
+# In JSON: an escaped half of a surrogate pair, whether or not the other half is there too
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
@@ -65,6 +70,7 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
             outcome = self._environment.invoke(
                 request_id, json.dumps(event).encode(), arn=arn, trace_id=with_lineage(trace_id, arn, depth)
             )
+        outcome, answer = readable(outcome)
         log = invocation_log(
             outcome,
             stream=self._environment.log_stream,
@@ -74,7 +80,6 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
             init_log=init_log,
             init_ms=init_ms,
         )
-        answer = json.loads(outcome.payload or b"null")
         if outcome.kind == "response":
             return {"status": "ok", "result": answer, "log": log}
         return {"status": "error", "error": answer, "log": log}
@@ -132,7 +137,27 @@ def install(guard: Guard, folder: Path) -> None:
     stock_class, stock_execute = lambda_runtime._worker_class_for, lambda_svc._execute_function_warm
     lambda_runtime._worker_class_for = lambda config: ours if _is_ours(config) else stock_class(config)
     lambda_svc._execute_function_warm = partial(_execute, stock_execute)
+    lambda_svc._execute_function_docker = partial(_execute_image, lambda_svc._execute_function_docker)
     lambda_svc._inbound_invoke_depth = inbound_depth
+
+
+def readable(outcome: Outcome) -> tuple[Outcome, Any]:
+    """Return an outcome and what its payload says, both as they can be passed on to the caller.
+
+    A payload that isn't JSON, such as the bytes that a Python handler may return, makes the outcome an error. What UTF-8
+    can't carry, such as half a surrogate pair in a JavaScript string, becomes the replacement character.
+    """
+    text = (outcome.payload or b"null").decode(errors="replace")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:  # the second: JSON, but deeper than this process can follow
+        message = f"Unable to marshal response: it can't be read as JSON ({error}). It begins with {text[:40]!r}."
+        answer = {"errorType": "Runtime.MarshalError", "errorMessage": message}
+        return replace(outcome, kind="error", payload=json.dumps(answer).encode()), answer
+    if _HALF_PAIR.search(text):
+        utf16 = json.dumps(answer, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        answer = json.loads(utf16.decode("utf-16", "replace"))
+    return outcome, answer
 
 
 def log_group(config: dict[str, Any]) -> str:
@@ -171,3 +196,19 @@ def _execute(
     if end["status"] == "ok":
         return result | {"body": end["result"]}
     return result | {"body": end["error"], "error": True, "function_error": "Unhandled"}
+
+
+def _execute_image(
+    stock: Callable[..., dict[str, Any]], func: dict[str, Any], event: object, request_id: str
+) -> dict[str, Any]:
+    """Run one invocation of an image as MiniStack does.
+
+    Whatever has no other place comes here too, such as Ruby and Java. MiniStack would answer 200 with a mock, as if the
+    function had run; here the caller gets an error that says what can be done.
+    """
+    config = func.get("config") or func
+    if config.get("PackageType") == "Image":
+        return stock(func, event, request_id)
+    error = no_stand_in(config["FunctionName"], config["Runtime"])
+    body = {"errorType": "Runtime.InvalidRuntime", "errorMessage": str(error)}
+    return {"body": body, "error": True, "function_error": "Unhandled", "log": f"{error}\n"}
