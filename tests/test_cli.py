@@ -1,5 +1,6 @@
 """What is typed, and what becomes the exit status."""
 
+import io
 import json
 import subprocess
 import sys
@@ -76,13 +77,30 @@ def test_a_wrong_command_line_is_a_sentence_and_status_2(notebooks, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", "--set", "repeats"], ["run", "--jobs", "-1"], ["run", "--target", "moon"], []]
+    "arguments",
+    [
+        ["run", "--set", "repeats"],
+        ["run", "--jobs", "-1"],
+        ["run", "--target", "moon"],
+        *(["run", "--only", "nothing", "--cell-limit", limit] for limit in ("0", "-1", "0.5", "nan", "inf", "soon")),
+        [],
+    ],
 )
 def test_what_argparse_can_tell_it_tells(arguments, capsys):
-    """A setting without a value, a negative count, an unknown target, no command at all."""
+    """A setting without a value, a negative count, an unknown target, a limit that isn't one, no command at all."""
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage:" in capsys.readouterr().err
+
+
+def test_what_the_encoding_of_the_output_lacks_is_a_question_mark(tmp_path, notebooks, monkeypatch):
+    """A terminal that only knows ASCII sees the whole report."""
+    small_notebooks.write(notebooks, "01_bad", "1 / 0")
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, "ascii"))
+
+    assert 1 == main(["run", "--notebooks", str(notebooks), "--target", "localstack", "--out", str(tmp_path / "run")])
+    assert "?? 01_bad ??" in screen.getvalue().decode("ascii")
 
 
 def test_the_targets_on_the_command_line_are_targets(capsys):

@@ -2,6 +2,7 @@
 and no temporary folder behind, and loses no record.
 """
 
+import gc
 import io
 import json
 import os
@@ -39,6 +40,13 @@ port = int(os.environ["WORKBOOK_ENDPOINT"].rpartition(":")[2])
 for process in psutil.Process(os.getppid()).children():
     if any(one.laddr.port == port for one in process.net_connections()):
         process.kill()
+"""
+DIE_AND_LEAVE_A_CHILD = """\
+import os, signal, subprocess
+from pathlib import Path
+child = subprocess.Popen(["sleep", "973"])
+Path(os.environ["WORKBOOK_RUN_FOLDER"], "child").write_text(str(child.pid))
+os.kill(os.getpid(), signal.SIGKILL)
 """
 NO_FILE_GROWS = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))\n"
 
@@ -159,12 +167,27 @@ def test_a_killed_run_leaves_no_process_and_can_go_on(line):
     line.assert_nothing_is_left()
 
 
-def test_each_way_to_die_or_hang_ends_in_a_word_of_its_own(tmp_path, monkeypatch):
+def test_a_killed_run_leaves_no_kernel_that_can_not_notice(line):
+    """A kernel that is stopped, and one that holds the interpreter in C, don't see that the run is gone, and end too."""
+    stopped = RECORD.format("01_stopped") + "import signal\nos.kill(os.getpid(), signal.SIGSTOP)"
+    small_notebooks.write(line.notebooks, "01_stopped", stopped)
+    small_notebooks.write(line.notebooks, "02_hang", RECORD.format("02_hang") + "sum(range(10**12))")
+    line.start("--jobs", "2", "--target", "localstack")
+    until(lambda: read_lines(line.out / "journal/01_stopped.jsonl"), "the notebook to be stopped")
+    line.until_it_hangs()
+
+    line.process.kill()
+
+    line.said()
+    until(lambda: not [one for one in line.descendants if one.is_running()], "all processes to end")
+
+
+def test_each_way_to_die_or_hang_ends_in_a_word_of_its_own(tmp_path, monkeypatch, caplog):
     """A killed kernel, a killed emulator, a hanging cell and an unwritable journal are told apart, and the next goes on."""
     notebooks, temporary = tmp_path / "notebooks", tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    small_notebooks.write(notebooks, "01_kernel", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    small_notebooks.write(notebooks, "01_kernel", DIE_AND_LEAVE_A_CHILD)
     small_notebooks.write(notebooks, "02_emulator", KILL_EMULATOR, "import threading\nthreading.Event().wait()")
     small_notebooks.write(notebooks, "03_cell", "import threading\nthreading.Event().wait()")
     small_notebooks.write(notebooks, "04_journal", NO_FILE_GROWS + RECORD.format("04_journal"))
@@ -180,6 +203,10 @@ def test_each_way_to_die_or_hang_ends_in_a_word_of_its_own(tmp_path, monkeypatch
     assert "04_journal.jsonl can't be written: File too large." in said["04_journal"]
     assert said["05_next"] is None
     assert set() == set(psutil.Process().children(recursive=True)) - others
+    child = int((tmp_path / "run/child").read_text())
+    until(lambda: not psutil.pid_exists(child), "the dead kernel's child to end")
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
     assert [] == list(temporary.iterdir())
 
 
@@ -212,6 +239,43 @@ with Path(os.environ["WORKBOOK_RUN_FOLDER"], "filler").open("wb", buffering=0) a
     finally:
         subprocess.run(["umount", disk], check=True)
     assert not list(line.temporary.iterdir())
+
+
+@pytest.mark.parametrize("output", ["a pipe without a reader", "/dev/full", "nothing"])
+def test_a_run_goes_on_when_nobody_can_read_it(line, output):
+    """Its output is closed, full or broken: it says nothing, writes everything, and keeps its exit status."""
+    if output == "/dev/full" and not Path(output).exists():
+        pytest.skip("this system has no device that is always full")
+    small_notebooks.write(line.notebooks, "01_good", "1")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        match output:
+            case "/dev/full":
+                with Path(output).open("w") as full:
+                    line.start("--target", "localstack", stdout=full, stderr=subprocess.PIPE)
+            case "nothing":
+                line.start("--target", "localstack", stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+            case _:
+                line.start("--target", "localstack", stdout=write_end, stderr=subprocess.PIPE)
+        _, complaint = line.process.communicate(timeout=60)
+    finally:
+        os.close(write_end)
+
+    assert (0, "") == (line.process.returncode, complaint)
+    assert "passed" == line.facts()["01_good"]["status"]
+    assert (line.out / "junit.xml").exists()
+
+
+def test_a_run_without_input_and_error_output_has_its_emulator(line):
+    """Where `<&- 2>&-` closed two of the three, no socket takes their numbers, which child processes would write to."""
+    small_notebooks.write(line.notebooks, "01_good", "1")
+    line.start(preexec_fn=lambda: (os.close(0), os.close(2)))
+
+    said = line.said()
+    assert 0 == line.process.returncode, said
+    assert {"01_good"} == line.facts().keys()
+    line.assert_nothing_is_left()
 
 
 def test_results_that_can_not_be_written_are_said_before_anything_runs(tmp_path):

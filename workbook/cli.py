@@ -7,9 +7,12 @@ nothing is installed.
 from __future__ import annotations  # an older Python, too, can ask the doctor
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,18 +32,56 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 for success, 1 for a failure, 2 for a wrong command line."""
-    options = _parser().parse_args(arguments)
+    _prepare_streams()
     try:
+        options = _parser().parse_args(arguments)
         return options.command(options)
     except ParameterError as error:
-        print(f"workbook: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     except WorkbookError as error:
-        print(f"workbook: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     except KeyboardInterrupt:
-        print("workbook: stopped by Ctrl-C.", file=sys.stderr)
+        _complain("stopped by Ctrl-C.")
         return 130
+    finally:
+        _let_go_of_streams()
+
+
+def _prepare_streams() -> None:
+    """Make the streams that this process was started with safe to use, whatever they are.
+
+    In the place of a missing one (`<&-`) stands the null device, or the next socket would get its number and be taken for
+    it by child processes. What an encoding lacks is printed as a question mark.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # POSIX gives the lowest number that is free
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _let_go_of_streams() -> None:
+    """Send what a full or broken stream didn't take nowhere, or the interpreter's last flush fails and sets the status."""
+    for descriptor, stream in enumerate((sys.stdout, sys.stderr), start=1):
+        try:
+            if stream and not stream.closed:
+                stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+
+
+def _complain(of: object) -> None:
+    """Print why a command failed; where nobody can read it, the exit status alone says so."""
+    if sys.stderr:
+        with suppress(OSError):
+            print(f"workbook: {of}", file=sys.stderr)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -156,9 +197,9 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     how.add_argument(
         "--cell-limit",
         dest="cell_limit_s",
-        type=float,
+        type=_whole_seconds,
         metavar="SECONDS",
-        help="a cell that takes longer is ended (default: 300)",
+        help="a cell that takes longer is ended; a whole number from 1 on (default: 300)",
     )
     how.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default: a new one in data/results)")
     how.add_argument(
@@ -186,3 +227,13 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError("a count can't be negative")
     return number
+
+
+def _whole_seconds(text: str) -> int:
+    try:
+        seconds = int(text)
+    except ValueError:
+        seconds = 0
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds from 1 on")
+    return seconds

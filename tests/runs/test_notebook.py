@@ -39,6 +39,8 @@ def test_a_folder_without_notebooks_is_an_error(notebooks):
         ({"target": "aws"}, "'target' is not a parameter that can be set"),
         ({"repeats": "many"}, "'many' is not a value for repeats: it takes int"),
         ({"repeats": "2.5"}, "'2.5' is not a value for repeats"),
+        ({"repeats": "0"}, "repeats=0 measures nothing"),
+        ({"repeats": "-3"}, "repeats=-3 measures nothing"),
         ({"repeats": "True"}, "'True' is not a value for repeats"),
     ],
 )

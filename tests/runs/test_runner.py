@@ -11,7 +11,7 @@ import small_notebooks
 
 from workbook.errors import ParameterError, SetupError
 from workbook.records import Record, append_line
-from workbook.runs import RunFolder, Status
+from workbook.runs import Outcome, RunFolder, Status
 
 KEEP_A_RECORD = """\
 import os
@@ -60,6 +60,39 @@ def test_a_run_leaves_its_report_notebooks_records_and_summaries(tmp_path, noteb
     assert {"run.json", "notebooks", "records", "records.parquet", "journal", "logs", "junit.xml"} == {
         path.name for path in folder.iterdir() if path.name != ".lock"
     }
+
+
+def test_the_summary_for_build_servers_is_xml_whatever_an_error_says(tmp_path):
+    """Characters that XML 1.0 can't hold are left out."""
+    said = "a\ud800b\udfffc\ufffed\uffffe\x00f\x1b\U0001f600\t\n"
+    outcome = Outcome(name="01_bad", content="", status=Status.FAILED, error=said, detail=said)
+    with RunFolder(tmp_path / "run") as folder:
+        folder.write_summaries([outcome])
+
+    failure = ElementTree.parse(tmp_path / "run/junit.xml").getroot().find("testsuite/testcase/failure")
+    assert ["abcdef\U0001f600\t\n"] * 2 == [failure.get("message"), failure.text]
+
+
+def test_a_notebook_that_ends_itself_has_not_passed(notebooks, quietly):
+    """Papermill takes `sys.exit(0)` for a good end, though the cells after it were not run."""
+    small_notebooks.write(notebooks, "01_early", "import sys\nsys.exit(0)", "1 / 0")
+    small_notebooks.write(notebooks, "02_last", "import sys\nsys.exit(0)")
+
+    early, last = quietly().outcomes
+
+    assert Status.FAILED is early.status
+    assert early.error.startswith("It ended itself in cell 3 of 4. ")
+    assert Status.PASSED is last.status
+
+
+@pytest.mark.parametrize("limit", [0, -1, 0.5, float("nan"), float("inf")])
+def test_a_limit_that_is_none_is_an_error_before_anything_runs(tmp_path, notebooks, quietly, limit):
+    """Jupyter counts whole seconds, and takes 0 for no limit at all."""
+    small_notebooks.write(notebooks, "01_first")
+
+    with pytest.raises(ParameterError, match=f"--cell-limit {limit} is not a whole number"):
+        quietly(cell_limit_s=limit)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_without_records_still_has_all_columns(tmp_path, notebooks, quietly):

@@ -1,13 +1,14 @@
 """One notebook on one kernel: papermill runs it in a worker thread, while another thread looks on and may end it."""
 
+import asyncio
 import logging
 import os
 import re
 import signal
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
 from workbook import emulator, targets
+from workbook.emulator.guard import Guard
 from workbook.errors import NotebookError, WorkbookError
 from workbook.lab import RESULTS
 from workbook.lessons import Lesson
@@ -48,7 +50,7 @@ class Execution:
         arguments: Mapping[str, Any],
         folder: RunFolder,
         *,
-        cell_limit_s: float,
+        cell_limit_s: int,
     ) -> None:
         self.lesson, self.cell_limit_s = lesson, cell_limit_s
         self.cell = 0  # the code cell that runs now, counted from 1
@@ -120,12 +122,21 @@ class Execution:
     def drive(self, execution_manager: NotebookExecutionManager) -> None:
         """Execute all cells on a kernel of its own. Papermill's engine calls this."""
         self._stop_if_ended()
-        self._kernel = AsyncKernelManager(
+        guard = Guard(self._scratch)
+        with closing(guard), _own_event_loop(), self._folder.log(self.lesson.name, "kernel").open("wb") as log:
+            self._client(execution_manager, guard).execute(
+                cleanup_kc=True, env=self._environment(), cwd=str(self.lesson.path.parent), stdout=log, stderr=log
+            )
+
+    def _client(self, execution_manager: NotebookExecutionManager, guard: Guard) -> PapermillNotebookClient:
+        """Return what executes the cells, with a kernel that is still to be started."""
+        self._kernel = _GuardedKernel(
+            guard,
             kernel_name="python3",
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # this interpreter, whatever the user's home holds
             connection_file=str(self._scratch / "kernel.json"),
         )
-        client = PapermillNotebookClient(
+        return PapermillNotebookClient(
             execution_manager,
             km=self._kernel,
             log=_QUIET,
@@ -135,10 +146,6 @@ class Execution:
             extra_arguments=["--log-level=ERROR"],  # below that it warns of listening on loopback without encryption
             on_cell_start=self._note_progress,
         )
-        with closing(ensure_event_loop()), self._folder.log(self.lesson.name, "kernel").open("wb") as log:
-            client.execute(  # in this thread's event loop, which nbclient would leave open
-                cleanup_kc=True, env=self._environment(), cwd=str(self.lesson.path.parent), stdout=log, stderr=log
-            )
 
     def _run(self) -> None:
         self._stop_if_ended()
@@ -155,6 +162,7 @@ class Execution:
                 papermill.execute_notebook(
                     path, path, self._arguments, engine_name=_Engine.NAME, progress_bar=False, execution=self
                 )
+                self._assert_all_cells_were_run()
             except papermill.PapermillExecutionError:
                 if reasons := self._skips(journal_before):
                     raise _SkipError(reasons) from None
@@ -162,6 +170,19 @@ class Execution:
             finally:
                 self.watch()  # the notebook may have found out first that its emulator is gone
                 self._emulator = None
+
+    def _assert_all_cells_were_run(self) -> None:
+        """Find out what papermill passes over: to it, `sys.exit(0)` ends a notebook well, wherever it stands.
+
+        Raises:
+            NotebookError: cells are left.
+        """
+        if self.cell < self.cells:
+            raise NotebookError(
+                f"It ended itself in cell {self.cell} of {self.cells}.",
+                why="The cells after that one were not run, so what they would have shown is not known.",
+                fix="Take the exit out of that cell; a lesson that can't go on says so with an error.",
+            )
 
     def _own_emulator(self) -> AbstractContextManager[emulator.Emulator | None]:
         """Return an emulator of its own for the embedded target; the others are there already."""
@@ -227,7 +248,7 @@ class Execution:
                 return Status.FAILED, f"In {here}: {said}", _ANSI.sub("", "\n".join(fault.traceback))
             case CellTimeoutError():
                 sentence = NotebookError(
-                    f"It hung in {here}, which ran longer than {self.cell_limit_s:g} s and was ended.",
+                    f"It hung in {here}, which ran longer than {self.cell_limit_s} s and was ended.",
                     why="A cell that waits for ever would hold up the whole run.",
                     fix="If it needs longer, allow it with --cell-limit.",
                 )
@@ -256,6 +277,21 @@ class Execution:
         return "\n".join(f"The end of {log.name}:\n{tail}" for log in logs if (tail := _tail(log)))
 
 
+class _GuardedKernel(AsyncKernelManager):
+    """A kernel that ends with this process at the latest, and all that it started with it.
+
+    A kernel looks for its parent itself, but not while it is stopped, nor while a call into C holds the interpreter.
+    """
+
+    def __init__(self, guard: Guard, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._guard = guard
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **settings: Any) -> None:
+        await super()._async_launch_kernel(kernel_cmd, **settings)
+        self._guard.watch(self.provisioner.pid)  # it leads a group of its own
+
+
 class _SkipError(Exception):
     """A lesson gave up because its target lacks something, as it may."""
 
@@ -274,6 +310,24 @@ class _Engine(Engine):
         cls, nb_man: NotebookExecutionManager, *_kernel_name: str, execution: Execution, **_: Any
     ) -> None:
         execution.drive(nb_man)
+
+
+@contextmanager
+def _own_event_loop() -> Iterator[None]:
+    """Give this thread the event loop that nbclient uses, and end the loop and what still waits in it after the block."""
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        loop.run_until_complete(_cancel_the_others())
+        loop.close()
+
+
+async def _cancel_the_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 papermill_engines.register(_Engine.NAME, _Engine)

@@ -11,6 +11,7 @@ data/results/<run id>/
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
@@ -23,6 +24,9 @@ from xml.etree import ElementTree
 from workbook.errors import ParameterError, SetupError
 from workbook.frames import frame
 from workbook.records import Record, read_lines
+
+# https://www.w3.org/TR/xml/#charsets
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 class Status(StrEnum):
@@ -215,7 +219,7 @@ def _junit(run: str, outcomes: list[Outcome]) -> bytes:
     counts = {status: sum(one.status is status for one in outcomes) for status in Status}
     suite = ElementTree.Element(
         "testsuite",
-        name=run,
+        name=_for_xml(run),
         tests=str(len(outcomes)),
         failures=str(counts[Status.FAILED]),
         errors=str(counts[Status.INTERRUPTED]),
@@ -224,7 +228,7 @@ def _junit(run: str, outcomes: list[Outcome]) -> bytes:
     )
     for one in outcomes:
         case = ElementTree.SubElement(
-            suite, "testcase", classname="notebooks", name=one.name, time=f"{one.seconds:.3f}"
+            suite, "testcase", classname="notebooks", name=_for_xml(one.name), time=f"{one.seconds:.3f}"
         )
         tag = {Status.FAILED: "failure", Status.INTERRUPTED: "error", Status.SKIPPED: "skipped"}.get(one.status)
         if tag:
@@ -235,5 +239,5 @@ def _junit(run: str, outcomes: list[Outcome]) -> bytes:
 
 
 def _for_xml(text: str) -> str:
-    """Return a text without the control characters that XML 1.0 can't hold (https://www.w3.org/TR/xml/#charsets)."""
-    return "".join(character for character in text if character >= " " or character in "\n\t")
+    """Return a text without the characters that XML 1.0 can't hold."""
+    return _NOT_XML.sub("", text)

@@ -151,7 +151,7 @@ def arguments(notebooks: Sequence[Notebook], settings: Mapping[str, str], **give
     `given` holds the values that the runner itself gives to every notebook; `settings` are texts from the command line.
 
     Raises:
-        ParameterError: no notebook declares a setting, or its text is not a value of the declared type.
+        ParameterError: no notebook declares a setting, or its text is not a value of the declared type or out of range.
         NotebookError: a notebook doesn't declare what the runner gives to all.
     """
     declared = {name: parameter for notebook in notebooks for name, parameter in notebook.parameters.items()}
@@ -170,11 +170,18 @@ def arguments(notebooks: Sequence[Notebook], settings: Mapping[str, str], **give
                 why="The runner gives it to every notebook, and here it would go unread.",
                 fix="Add it to the cell tagged parameters, with its type and a comment that explains it.",
             )
-    return {
+    values = {
         notebook.name: given
         | {name: notebook.parameters[name].read(text) for name, text in settings.items() if name in notebook.parameters}
         for notebook in notebooks
     }
+    if "repeats" in settings and any(value.get("repeats", 1) < 1 for value in values.values()):
+        raise ParameterError(
+            f"repeats={settings['repeats']} measures nothing.",
+            why="The lessons compare calls, and without one there is nothing to compare.",
+            fix="Give 1 or more.",
+        )
+    return values
 
 
 def content_hash(notebook: nbformat.NotebookNode, arguments: Mapping[str, Any]) -> str:

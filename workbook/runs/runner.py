@@ -92,7 +92,7 @@ class Report:
 def run(
     *,
     jobs: int = 2,
-    cell_limit_s: float = 300,
+    cell_limit_s: int = 300,
     out: Path | None = None,
     resume: bool = False,
     results: Path = RESULTS,
@@ -113,6 +113,12 @@ def run(
     """
     if jobs < 1:
         raise ParameterError(f"--jobs {jobs} runs nothing.", why="Nothing would be found out.", fix="Give 1 or more.")
+    if not isinstance(cell_limit_s, int) or cell_limit_s < 1:
+        raise ParameterError(
+            f"--cell-limit {cell_limit_s} is not a whole number of seconds from 1 on.",
+            why="A cell without a limit could hold up the whole run, and Jupyter counts in whole seconds.",
+            fix="Give 1 or more.",
+        )
     begun_s, screen = time.monotonic(), screen or Screen()
     run_id = new_run_id()
     folder = RunFolder(out or (_newest(results) if resume else results / run_id))

@@ -13,27 +13,27 @@ _STEP = 5  # cells between two lines where lines can't be rewritten
 
 
 class Screen:
-    """The lines of a run. On a terminal they are rewritten in place; elsewhere a line is printed now and then."""
+    """The lines of a run. On a terminal they are rewritten in place; elsewhere a line is printed now and then.
+
+    A run goes on when nobody can read it any more: its output is closed, full, or a pipe whose reader has gone.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._in_place = self._stream.isatty()
+        self._stream = stream or sys.stdout  # None in a process that was started without one
+        self._in_place = bool(self._stream) and not self._stream.closed and self._stream.isatty()
         self._drawn = 0  # lines that the next drawing replaces
         self._said: dict[str, int] = {}  # the cell of each notebook that was last told
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
-        self._wipe()
-        print(line, file=self._stream, flush=True)
+        self._write(f"{self._wiped()}{line}\n")
 
     def show(self, running: Iterable[Execution]) -> None:
         """Show how far each running notebook is: its name, cell n of m, seconds."""
         if self._in_place:
             lines = [_progress(execution) for execution in running]
-            self._wipe()
-            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._write(self._wiped() + "".join(f"{line}\n" for line in lines))
             self._drawn = len(lines)
-            self._stream.flush()
             return
         for execution in running:
             step = execution.cell // _STEP
@@ -52,10 +52,19 @@ class Screen:
             if one.status is Status.FAILED and one.detail:
                 self.say(f"\n── {one.name} ──\n{one.detail}")
 
-    def _wipe(self) -> None:
-        if self._drawn:
-            self._stream.write(f"\x1b[{self._drawn}A\r{_CLEAR_BELOW}")
-            self._drawn = 0
+    def _wiped(self) -> str:
+        """Return what takes away the lines that are to be replaced."""
+        drawn, self._drawn = self._drawn, 0
+        return f"\x1b[{drawn}A\r{_CLEAR_BELOW}" if drawn else ""
+
+    def _write(self, text: str) -> None:
+        """Write at once; after the first failure nowhere, as the run folder keeps all that matters."""
+        if self._stream:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):  # the second is a closed stream's
+                self._stream = None
 
 
 def _progress(execution: Execution) -> str:

@@ -27,7 +27,10 @@ def open_jupyterlab(notebook: str = "00_start_here.ipynb", *, results: Path = RE
     run = f"lab-{new_run_id()}"
     with RunFolder(results / run) as folder:
         running = emulator.start(log=folder.path / "logs" / "emulator.log", registry=results / REGISTRY.name)
-        print(f"The embedded target answers at {running.endpoint}. What you try is kept in {shown(folder.path)}.")
+        print(
+            f"The embedded target answers at {running.endpoint}. What you try is kept in {shown(folder.path)}.",
+            flush=True,
+        )
         folder.hold_through_exec()
         first = f"--LabApp.default_url=/lab/tree/notebooks/{notebook}"  # in the printed address, too
         command = [sys.executable, "-m", "jupyterlab", first, f"--ServerApp.root_dir={ROOT}", *_QUIET]
@@ -35,5 +38,4 @@ def open_jupyterlab(notebook: str = "00_start_here.ipynb", *, results: Path = RE
             command.append("--allow-root")  # in a container there is often nobody else, and it listens on loopback only
         environment = os.environ | {"WORKBOOK_RUN_FOLDER": str(folder.path), "JUPYTER_PREFER_ENV_PATH": "1"}
         os.chdir(ROOT)
-        sys.stdout.flush()
         os.execve(sys.executable, command, environment)
