@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import psutil
 
@@ -134,6 +135,22 @@ def settings(folder: Path, port: int, account_id: str = ACCOUNT_ID) -> dict[str,
     }
 
 
+def spawn(
+    command: Sequence[str | Path], listener: socket.socket, variables: dict[str, str], folder: Path, output: BinaryIO
+) -> subprocess.Popen[bytes]:
+    """Start an emulator's process, in a session of its own and with the listening socket, and return it."""
+    return subprocess.Popen(
+        command,
+        env=variables,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,
+    )
+
+
 def _start(log: Path, owner_pid: int, port: int | None, account_id: str) -> Emulator:
     with listen(port) as listener:
         port = listener.getsockname()[1]
@@ -141,25 +158,10 @@ def _start(log: Path, owner_pid: int, port: int | None, account_id: str) -> Emul
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
                 folder = Path(tempfile.mkdtemp(prefix="workbook-emulator-"))
-                child = subprocess.Popen(
-                    # -P: no file that lies in the current folder can pass for a module
-                    [
-                        sys.executable,
-                        "-P",
-                        "-m",
-                        "workbook.emulator.launch",
-                        folder,
-                        f"{listener.fileno()}",
-                        f"{owner_pid}",
-                    ],
-                    env=settings(folder, port, account_id),
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[listener.fileno()],
-                    start_new_session=True,
-                )
+                # -P: no file that lies in the current folder can pass for a module
+                launch = [sys.executable, "-P", "-m", "workbook.emulator.launch"]
+                what = [folder, f"{listener.fileno()}", f"{owner_pid}"]
+                child = spawn([*launch, *what], listener, settings(folder, port, account_id), folder, output)
         except OSError as error:
             raise SetupError(
                 f"The emulator can't be set up: {error}.",

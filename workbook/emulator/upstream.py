@@ -15,7 +15,7 @@ from pathlib import Path
 from workbook.emulator.corrections import CORRECTIONS
 from workbook.emulator.corrections.probes import PROBES
 from workbook.emulator.guard import Guard
-from workbook.emulator.server import HOST, await_answer, listen, settings
+from workbook.emulator.server import HOST, await_answer, listen, settings, spawn
 from workbook.errors import SetupError, WorkbookError
 from workbook.targets import Target, connect
 
@@ -73,16 +73,8 @@ def plain(python: Path) -> Iterator[str]:
     guard = Guard(folder)
     with listen() as listener, log.open("wb") as output:
         port = listener.getsockname()[1]
-        process = subprocess.Popen(
-            [python, "-m", "hypercorn", "ministack.app:app", "--bind", f"fd://{listener.fileno()}"],
-            env=settings(folder, port),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-        )
+        command = [python, "-m", "hypercorn", "ministack.app:app", "--bind", f"fd://{listener.fileno()}"]
+        process = spawn(command, listener, settings(folder, port), folder, output)
     try:
         guard.watch(process.pid)  # and with it MiniStack's workers, which share its process group
         await_answer(port, log)
