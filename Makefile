@@ -55,7 +55,7 @@ test: $(READY)
 	@said=$$($(BIN)/lint-imports --no-logo) || { echo "$$said"; exit 1; }
 	@$(STRIP) --verify notebooks/*.ipynb || { echo "A notebook is stored with outputs. Run: make strip" >&2; exit 1; }
 	@$(BIN)/python -m pytest
-	@out=$$(mktemp -d) && $(BIN)/python -m workbook run --quick --out "$$out" && rm -r "$$out" # what failed stays to be looked at
+	@out=$$(mktemp -d) && $(BIN)/python -m workbook run --quick --out "$$out" && rm -r "$$out" && echo "As all passed, that folder is gone again."
 
 # The environment is stale if what it was made from changed, if the folder was moved, if its Python has gone, or if another
 # one is named; it is made anew for the last three, because its scripts name its place and its interpreter.

@@ -9,6 +9,8 @@ A process that a handler started in a session of its own belongs to none of thes
 its environment, in which the emulator's folder stands, and kills it too. Elsewhere it outlives the emulator, as does one
 that was started with an environment of its own making.
 
+A run's kernels have guards of the same kind, each with the kernel's own temporary folder.
+
 This file is both ends of the pipe: the class is the emulator's end; run as a program, with the standard library only, it
 is the guard.
 """
@@ -74,8 +76,8 @@ def clean_up(groups: Iterable[int], folder: Path) -> None:
     deadline = time.monotonic() + CLEAN_UP_S
     while (left := strays(folder)) or folder.exists():
         if time.monotonic() > deadline:
-            what = f"processes {left}" if left else f"folder {folder}"
-            sys.exit(f"The emulator's {what} could not be removed within {CLEAN_UP_S} s: do it by hand.")
+            what = f"processes {left} of {folder}" if left else f"folder {folder}"
+            sys.exit(f"The {what} could not be removed within {CLEAN_UP_S} s: do it by hand.")
         for process in left:
             with suppress(ProcessLookupError, PermissionError):  # it ended since, or took other rights
                 os.kill(process, signal.SIGKILL)
