@@ -1,8 +1,11 @@
 """One call, one record."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
-from workbook.calls import invoke, report, request
+from workbook.calls import invoke, report, request, with_reports
 from workbook.emulator.corrections.probes import function
 from workbook.records import Provenance
 from workbook.targets import Target
@@ -109,3 +112,41 @@ def test_a_refused_request_is_a_record_too(target: Target, outputs_00: dict[str,
     record = request(target, "GET", url, function="none", via="http_api", **LABELS).record
     assert 404 == record.status
     assert record.error_type
+
+
+def test_a_call_through_an_api_meets_its_report_by_request_id(target: Target, outputs_00: dict[str, str]):
+    """What the gateway didn't carry back is found in the log, and each call gets its own line."""
+    url, name = target.url(outputs_00["ApiUrl"]), outputs_00["FunctionName"]
+    target.client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": {"NEW": "1"}})
+    target.client("lambda").get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
+    records = [
+        request(target, "GET", url, function=name, via="http_api", **LABELS, attempt=attempt).record
+        for attempt in (1, 2)
+    ]
+    assert [None, None] == [record.duration_ms for record in records]
+    joined = with_reports(target, records)
+    assert ["cold", "warm"] == [record.temperature for record in joined]
+    assert joined[0].init_ms > 0
+    assert joined[0].client_ms > joined[0].init_ms + joined[0].duration_ms
+    assert [record.request_id for record in records] == [record.request_id for record in joined]
+
+
+def test_a_report_that_never_comes_stays_missing(target: Target, outputs_00: dict[str, str]):
+    """After the deadline a record is given back as it was, and nothing is invented for it."""
+    url, name = target.url(outputs_00["ApiUrl"]), outputs_00["FunctionName"]
+    record = request(target, "GET", url, function=name, via="http_api", **LABELS).record
+    lost = replace(record, request_id="no such id")
+    assert [lost] == with_reports(target, [lost], timeout_s=0)
+
+
+def test_the_client_s_clock_leaves_out_what_boto3_does_before(target: Target, functions: dict[str, str]):
+    """Whatever is done with a call before it goes out is not in client_ms."""
+    delay_s, client = 0.3, target.measured_client("lambda")
+    client.meta.events.register("provide-client-params.lambda.Invoke", lambda **_: time.sleep(delay_s), "slow")
+    try:
+        begun = time.perf_counter()
+        record = invoke(target, functions["Endings"], {"ending": "answers"}, **LABELS).record
+        whole_ms = (time.perf_counter() - begun) * 1000
+    finally:
+        client.meta.events.unregister("provide-client-params.lambda.Invoke", unique_id="slow")
+    assert whole_ms - record.client_ms >= delay_s * 1000

@@ -1,5 +1,7 @@
 """Guesses and checks. What a notebook's own solutions and slips come to is tested in test_lessons_run."""
 
+import math
+
 import pytest
 
 from workbook.errors import ParameterError
@@ -75,11 +77,52 @@ def test_an_unknown_exercise_names_those_that_there_are():
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (None, "Beats: 3 (no guess)."),
-        (3, "Beats: 3 (as you guessed)."),
-        (50, "Beats: 3 (you guessed 50)."),
+        (None, "Beats: 3 (emulated; no guess)."),
+        (3, "Beats: 3 (emulated; as you guessed)."),
+        (50, "Beats: 3 (emulated; you guessed 50)."),
     ],
 )
 def test_a_guess_is_set_beside_what_was_seen(value: float | None, sentence: str):
-    """A guess is compared, and none is needed."""
-    assert sentence == Guess("Beats", value, "beats").against(3)
+    """A guess is compared, none is needed, and the number that it meets has its provenance."""
+    assert sentence == Guess("Beats", value, "beats", "emulated").against(3)
+
+
+def test_a_guess_about_aws_meets_a_published_number():
+    """A number that isn't the target's brings its own provenance."""
+    sentence = Guess("Init Duration", 200, "ms", "emulated").against(86, provenance="published")
+    assert "Init Duration: 86 (published; you guessed 200)." == sentence
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "words"),
+    [
+        ("03.1", [0, 2], "takes a list of calls"),
+        ("03.1", lambda calls: None, "returned None"),
+        ("03.1", lambda calls: [n for n, call in enumerate(calls) if call["init_ms"]], "was met before"),
+        ("03.1", lambda calls: [0, 2, 4], "made ahead"),
+        ("03.1", lambda calls: [0, 1], "count from 0"),
+        ("03.2", 20, "somebody gets it"),
+        ("03.2", 0, "one call at a time"),
+        ("03.2", 10, "is not what is left"),
+        ("03.3", 300, "a function of prepare_ms and share"),
+        ("03.3", lambda prepare_ms, share: share * prepare_ms, "only those that need it"),
+        ("03.3", lambda prepare_ms, share: print(prepare_ms), "returned None"),
+        ("03b.1", 0.9, "a function of calls_per_hour"),
+        ("03b.1", lambda rate, life: 1 - math.exp(-rate * life / 60), "share of warm calls"),
+        ("03b.1", lambda rate, life: math.exp(-rate * life), "one unit"),
+        ("03b.1", lambda rate, life: 0.5, "it should be"),
+        ("03b.2", "0.6", "A number from 0 to 1"),
+        ("03b.2", 0.25, "also costs while it runs"),
+        ("03b.2", 60, "not in percent"),
+        ("03b.2", 0.9, "set both costs"),
+        ("03b.3", "an imported library", "Give a set"),
+        ("03b.3", {"a cat"}, "not on the list"),
+        ("03b.3", {"an imported library"}, "parsed settings file"),
+        ("03b.3", {"an imported library", "a parsed settings file", "a temporary password"}, "It has an end"),
+    ],
+)
+def test_each_slip_about_cold_starts_is_told_from_the_others(exercise: str, answer: object, words: str):
+    """A wrong answer hears what is wrong with it, not that it is wrong."""
+    result = check(exercise, answer)
+    assert Outcome.WRONG == result.outcome
+    assert words in result.message

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from workbook.emulator import Emulator
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.lab import Lab, open_lab, pending, undo
-from workbook.records import read_lines
+from workbook.records import Record, read_lines, read_records
 from workbook.stack import leftovers
 
 
@@ -172,3 +173,79 @@ def _ended(pid: int) -> None:
     while time.monotonic() < deadline:
         os.kill(pid, 0)
         time.sleep(0.05)
+
+
+# measuring
+
+
+@pytest.fixture
+def anatomy(lab: Lab) -> Iterator[str]:
+    yield lab.deploy()["Anatomy"]
+    lab.close()
+
+
+def test_cold_calls_are_kept_whole_and_said(lab: Lab, anatomy: str, tmp_path: Path, capsys):
+    """Each call of a plan is in the records when it ends, and what counts is said in one line."""
+    table = lab.cold({"one": anatomy}, experiment="cold", repeats=3)
+    kept = [Record.from_row(row) for row in read_lines(tmp_path / "records" / "01_first_function.jsonl")]
+    assert ["result"] * 3 == [record.counts_as for record in kept]
+    assert 3 == table["environment"].nunique()
+    assert capsys.readouterr().out.endswith("3 cold calls count.\n")
+
+
+def test_what_does_not_count_is_said_as_well(lab: Lab, anatomy: str, capsys):
+    """A plan whose calls weren't cold says so, and the table has them."""
+    lab.invoke(anatomy, {}, experiment="before")
+    table = lab.cold({"one": anatomy}, experiment="not cold", repeats=2, prepare=lambda variant: None)
+    assert capsys.readouterr().out.endswith("0 cold calls count; 2 set apart: wrong temperature.\n")
+    assert ["wrong temperature"] * 2 == table["counts_as"].tolist()
+
+
+def test_making_cold_keeps_the_function_s_own_variables(lab: Lab, anatomy: str):
+    """The setting that is changed is one of ours; the function's own stay as they were."""
+    client = lab.client("lambda")
+    client.update_function_configuration(FunctionName=anatomy, Environment={"Variables": {"COLOUR": "green"}})
+    first = lab.invoke(anatomy, {}, experiment="before").record
+    lab.make_cold(anatomy)
+    second = lab.invoke(anatomy, {}, experiment="after")
+    assert first.environment != second.record.environment
+    assert "green" == second.answer["colour"]
+
+
+def test_a_table_stands_in_the_order_of_its_variants(lab: Lab, anatomy: str):
+    """Calls were made in turns; the table is read variant by variant."""
+    table = lab.warm({"a": anatomy, "b": anatomy}, experiment="warm", repeats=4, block=2)
+    assert ["a", "b"] == table["variant"].unique().tolist()
+    assert {"warm-up": 6, "result": 8} == table["counts_as"].value_counts().to_dict()
+
+
+def test_a_burst_and_a_pace_are_kept_too(lab: Lab, anatomy: str, tmp_path: Path):
+    """Calls from many threads are all in the records, each on a line of its own."""
+    lab.burst(anatomy, experiment="burst", callers=4, event={"wait_s": 0.1})
+    paced = lab.paced(anatomy, experiment="paced", rate_per_s=50, count=6)
+    assert 10 == len(read_records(tmp_path / "records" / "01_first_function.jsonl"))
+    assert paced["intended_at"].notna().all()
+
+
+def test_evidence_is_kept_with_where_it_comes_from(lab: Lab, tmp_path: Path):
+    """What a lesson found out about a claim is in the journal, for the verdict."""
+    lab.evidence("C129", "half the wait", True, provenance="published", n=20)
+    line = read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]
+    assert ("evidence", "C129", "for", "published", 20) == tuple(
+        line[key] for key in ("kind", "claim", "speaks", "provenance", "n")
+    )
+
+
+def test_an_emulator_decides_nothing_about_aws(lab: Lab, tmp_path: Path):
+    """A finding of this target about AWS's magnitudes is refused, and nothing of it is kept."""
+    before = len(read_lines(tmp_path / "journal" / "01_first_function.jsonl"))
+    with pytest.raises(ParameterError, match="can't decide C129"):
+        lab.evidence("C129", "half the wait", True)
+    assert before == len(read_lines(tmp_path / "journal" / "01_first_function.jsonl"))
+
+
+def test_a_conclusion_names_what_it_rests_on(lab: Lab, tmp_path: Path, capsys):
+    """A conclusion from published numbers isn't called emulated."""
+    lab.saw("Python is first.", True, provenance="published")
+    assert "✔ Python is first. (published)" in capsys.readouterr().out
+    assert "published" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["provenance"]

@@ -1,7 +1,9 @@
 """Figures say where their numbers come from."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from workbook import plots
 from workbook.frames import frame
@@ -45,14 +47,100 @@ def test_heartbeats_stand_at_their_moments():
 
 def test_bars_add_up_to_what_the_caller_waited(calls):
     """Init phase, handler and the rest are the client's time, and a warm call has no init phase."""
-    fig = plots.where_time_goes(calls)
+    fig = plots.where_time_goes(calls, title="Where it goes", guess_ms=40.0)
     widths = [bar.get_width() for bar in fig.axes[0].patches]
     assert [60.0, 0.0, 2.0, 2.0, 8.0, 3.0] == widths
+    assert [40.0, 40.0] == list(fig.axes[0].lines[0].get_xdata())
+    assert "your guess" in texts(fig)
     assert "numbers: emulated" in texts(fig)
     plt.close(fig)
 
 
 def test_showing_leaves_no_figure_open(calls, capsys):
     """A notebook with many figures keeps none of them in memory."""
-    plots.show(plots.where_time_goes(calls), alt="Two bars.")
+    plots.show(plots.where_time_goes(calls, title="Where it goes"), alt="Two bars.")
     assert [] == plt.get_fignums()
+
+
+def test_no_guess_draws_nothing(calls):
+    """Who didn't guess sees no line."""
+    fig = plots.where_time_goes(calls, title="Where it goes")
+    assert [] == list(fig.axes[0].lines)
+    assert "your guess" not in texts(fig)
+    plt.close(fig)
+
+
+def test_samples_show_every_call_that_counts_and_no_other(calls):
+    """Below fifty values each call that counts is a point, and a dropped one isn't drawn."""
+    dropped = calls.assign(counts_as="wrong temperature", client_ms=9999.0)
+    fig = plots.samples(pd.concat([calls, dropped]), "client_ms", title="Calls")
+    drawn = [float(x) for line in fig.axes[0].lines if line.get_marker() == "o" for x in line.get_xdata()]
+    assert [70.0, 5.0] == drawn
+    assert ["first call\nn = 1", "call 2\nn = 1"] == [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    plt.close(fig)
+
+
+def test_many_samples_become_a_distribution(calls):
+    """From fifty values on a bar from the 5th to the 95th percentile takes the place of the points."""
+    many = pd.concat([calls.iloc[[0]].assign(client_ms=float(value)) for value in range(1, 102)])
+    fig = plots.samples(many, "client_ms", title="Calls", log=True)
+    (bar,) = fig.axes[0].patches
+    assert pytest.approx((6.0, 96.0)) == (bar.get_x(), bar.get_x() + bar.get_width())
+    assert "client_ms: milliseconds (logarithmic)" in texts(fig)
+    plt.close(fig)
+
+
+def test_a_burst_tells_cold_from_warm_without_colour(calls):
+    """Cold bars are hatched, warm ones aren't, and each caller has one."""
+    table = calls.assign(attempt=[1, 2], temperature=["cold", "warm"])
+    fig = plots.burst(table, title="Burst")
+    assert [("//", 70.0), ("", 5.0)] == [(bar.get_hatch(), bar.get_width()) for bar in fig.axes[0].patches]
+    assert {"cold", "warm", "caller 1", "caller 2"} <= set(texts(fig))
+    plt.close(fig)
+
+
+def test_ranked_calls_stand_beside_their_mean_and_median():
+    """The calls rise from left to right, and the two lines are where they belong."""
+    fig = plots.ranked([3.0, 1.0, 2.0, 94.0], provenance="emulated", title="Ranked")
+    points, mean, median = fig.axes[0].lines
+    assert [1.0, 2.0, 3.0, 94.0] == list(points.get_ydata())
+    assert (25.0, 2.5) == (mean.get_ydata()[0], median.get_ydata()[0])
+    assert {"mean 25", "median 2.5"} <= set(texts(fig))
+    plt.close(fig)
+
+
+def test_published_inits_are_ranked_by_their_median():
+    """The runtime that starts first stands first, whatever the order of the rows, and the guess is drawn in."""
+    rows = [("slow", 300.0), ("fast", 10.0), ("fast", 12.0), ("slow", 280.0)]
+    table = pd.DataFrame(rows, columns=["runtime", "init_ms"]).assign(provenance="published")
+    fig = plots.inits(table, title="Inits", guess_ms=50.0)
+    assert ["fast", "slow"] == [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert {"your guess", "numbers: published"} <= set(texts(fig))
+    plt.close(fig)
+
+
+def test_lines_are_named_in_their_own_colour_and_apart():
+    """Each line's name has the line's colour, and names of lines that end together don't overlap."""
+    table = pd.DataFrame({"x": [1, 2, 1, 2], "y": [5.0, 10.0, 6.0, 10.0], "of": ["a", "a", "b", "b"]})
+    labels = {"x": "x in things", "y": "y in things"}
+    fig = plots.lines(table, "x", "y", "of", title="Lines", labels=labels, provenance="simulated", log_x=True)
+    names = {text.get_text(): text for text in fig.axes[0].texts}
+    assert [line.get_color() for line in fig.axes[0].lines] == [names["a"].get_color(), names["b"].get_color()]
+    assert abs(names["a"].get_position()[1] - names["b"].get_position()[1]) >= 0.5
+    assert {"x in things", "y in things", "numbers: simulated"} <= set(texts(fig))
+    plt.close(fig)
+
+
+@pytest.mark.parametrize("draw", [plots.bars, plots.magnitudes])
+def test_values_stand_beside_their_marks_without_exponents(draw):
+    """Large and small numbers are written as people write them."""
+    fig = draw({"large": 5311.9, "small": 0.0018986}, title="Values", xlabel="things", provenance="priced")
+    assert {"5,310", "0.0019"} <= {text.strip() for text in texts(fig)}
+    plt.close(fig)
+
+
+def test_the_style_holds_after_the_figure_is_made(calls):
+    """A figure keeps the house's colours when it is drawn later, outside the style."""
+    fig = plots.where_time_goes(calls, title="Where it goes", guess_ms=40.0)
+    assert "#832db6" == to_hex(fig.axes[0].lines[0].get_color())
+    plt.close(fig)

@@ -1,12 +1,13 @@
 """Records and the JSON lines that keep them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from workbook.errors import ParameterError, SetupError
-from workbook.records import COLUMNS, Provenance, Record, append_line, read_lines
+from workbook.records import COLUMNS, Provenance, Record, append_line, read_lines, read_records
 
 
 @pytest.fixture
@@ -39,6 +40,29 @@ def test_an_unknown_column_is_refused_by_name(record: Record):
     """A row of another format is not read as something that it isn't."""
     with pytest.raises(ParameterError, match="no column 'latency'"):
         Record.from_row({**record.to_row(), "latency": 3})
+
+
+def test_a_completed_record_takes_the_place_of_the_first(record: Record, tmp_path: Path):
+    """A call whose REPORT line came later stands in the file twice, and is read once, completed, in its place."""
+    path = tmp_path / "records.jsonl"
+    first, second = replace(record, request_id="a"), replace(record, request_id="b")
+    for one in (first, second, replace(first, duration_ms=2.0)):
+        append_line(path, one.to_row())
+    assert [replace(first, duration_ms=2.0), second] == read_records(path)
+
+
+def test_calls_without_a_request_id_are_not_taken_for_one(record: Record, tmp_path: Path):
+    """Throttled calls have no id from a handler; each of them stays a record of its own."""
+    path = tmp_path / "records.jsonl"
+    for attempt in (1, 2):
+        append_line(path, replace(record, attempt=attempt).to_row())
+    assert [1, 2] == [one.attempt for one in read_records(path)]
+
+
+def test_provenance_combines():
+    """A number that is computed from others says from which."""
+    assert "priced from published" == Provenance.PRICED.on(Provenance.PUBLISHED)
+    assert "priced from simulated from published" == Provenance.PRICED.on(Provenance.SIMULATED.on(Provenance.PUBLISHED))
 
 
 def test_lines_come_back_in_order(tmp_path: Path):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,7 +20,7 @@ from botocore.credentials import Credentials
 
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
-from workbook.targets import Target, connect
+from workbook.targets import Target, artefact, connect, departure
 
 
 @dataclass
@@ -445,3 +446,46 @@ def test_an_answer_can_be_read(target: Target):
     """A body is bytes, whatever came."""
     answer = target.send("GET", f"{target.endpoint}/_ministack/health")
     assert "services" in json.loads(answer.body)
+
+
+def test_an_answer_says_when_it_was_asked_for_and_how_long_it_took(listener: Listener):
+    """The clock of a request runs while the other side works, and begins when the request goes out."""
+    listener.pause_s = 0.2
+    before = datetime.now(UTC)
+    answer = connect("embedded", endpoint=listener.endpoint).send("POST", f"{listener.endpoint}/x", body=b"y")
+    assert answer.took_ms >= 200
+    assert before <= answer.sent_at <= datetime.now(UTC) - timedelta(milliseconds=200)
+
+
+def test_each_thread_knows_its_own_departure(target: Target):
+    """Calls made side by side have a departure each, though they share a client."""
+    client, moments = target.measured_client("sts"), []
+
+    def call() -> None:
+        client.get_caller_identity()
+        moments.append(departure())
+
+    for _ in range(2):
+        thread = Thread(target=call)
+        thread.start()
+        thread.join()
+    assert moments[0] < moments[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "clock", "words"),
+    [
+        ("embedded", "init_ms", "no code is downloaded"),
+        ("embedded", "client_ms", "no network lies between them"),
+        ("localstack", "duration_ms", "whatever the function's memory size"),
+        ("aws", "client_ms", "from this machine to the region"),
+    ],
+)
+def test_what_a_target_does_to_a_clock_can_be_said(name: str, clock: str, words: str):
+    """What remains of an emulator in a number stands beside the number."""
+    assert words in artefact(name, clock)
+
+
+def test_nothing_is_known_against_aws_s_own_report():
+    """What AWS reports of itself needs no remark."""
+    assert artefact("aws", "init_ms") is None

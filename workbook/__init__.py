@@ -7,9 +7,11 @@ without pandas.
 from importlib import import_module
 from typing import Any
 
-_HOME = {"open_lab": "workbook.lab", "frame": "workbook.frames"}
-_MODULES = ("doctor", "lessons", "plots")
-__all__ = ["doctor", "frame", "lessons", "open_lab", "plots"]
+_HOME = {"open_lab": "workbook.lab", "Findings": "workbook.claims"} | dict.fromkeys(
+    ("caveats", "compare", "frame", "results", "summary"), "workbook.frames"
+)
+_MODULES = ("doctor", "lessons", "plots", "prices", "published")
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:

@@ -1,21 +1,23 @@
 """One invocation or HTTP request, turned into one record.
 
-Measured calls are never retried: a throttle is a result, and so is every error that the function answers with.
+Measured calls are never retried: a throttle is a result, and so is every error that the function answers with. The
+client's clock runs from the moment that a request goes out to the last byte of its answer.
 """
 
 import base64
 import json
 import re
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ResponseStreamingError
 
 from workbook.errors import TargetError
 from workbook.records import Record
-from workbook.targets import Target
+from workbook.targets import Target, departure
 
 _REPORT_FIELD = {
     "duration_ms": re.compile(r"\tDuration: ([\d.]+) ms"),
@@ -25,8 +27,11 @@ _REPORT_FIELD = {
     "init_ms": re.compile(r"\tInit Duration: ([\d.]+) ms"),
 }
 
+_REPORT_ID = re.compile(r"REPORT RequestId: (\S+)\t")
 _REPORTED = re.compile(r"^REPORT RequestId: ", re.MULTILINE)
 _INIT_REPORTED = re.compile(r"^(?:INIT_REPORT |REPORT RequestId: .*\t)Init Duration: ", re.MULTILINE)
+_LOG_POLL_S = 0.2
+_CLOCKS_DIFFER_S = 60  # as far as this machine's clock may be ahead of AWS's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +73,6 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
         botocore.exceptions.ClientError: AWS refused the call for another reason than a throttle.
     """
     client = target.measured_client("lambda")
-    started_at, start = datetime.now(UTC), time.perf_counter()
     try:
         response = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
         raw = response["Payload"].read()
@@ -80,7 +84,8 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
         ) from error
     except client.exceptions.TooManyRequestsException as error:
         response, raw = error.response, json.dumps({"errorType": error.response["Error"]["Code"]}).encode()
-    client_ms = (time.perf_counter() - start) * 1000
+    ended = time.perf_counter()
+    started_at, start = departure()
     answer = json.loads(raw) if raw else None
     log = base64.b64decode(response.get("LogResult", "")).decode(errors="replace")
     failed = response.get("FunctionError") or "Error" in response
@@ -94,7 +99,7 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
             experiment=experiment,
             via="invoke",
             started_at=started_at.isoformat(),
-            client_ms=client_ms,
+            client_ms=(ended - start) * 1000,
             status=response["ResponseMetadata"]["HTTPStatusCode"],
             error_type=answer.get("errorType", "Unknown") if failed else None,
             request_id=response["ResponseMetadata"].get("RequestId"),
@@ -118,9 +123,7 @@ def request(
     Raises:
         TargetError: nothing answers at the target.
     """
-    started_at, start = datetime.now(UTC), time.perf_counter()
     response = target.send(method, url)
-    client_ms = (time.perf_counter() - start) * 1000
     text = response.body.decode(errors="replace")
     try:
         answer = json.loads(text)
@@ -134,8 +137,8 @@ def request(
             run_id=run_id,
             experiment=experiment,
             via=via,
-            started_at=started_at.isoformat(),
-            client_ms=client_ms,
+            started_at=response.sent_at.isoformat(),
+            client_ms=response.took_ms,
             status=response.status,
             error_type=None
             if response.status < 400
@@ -144,6 +147,53 @@ def request(
         ),
         answer=answer,
     )
+
+
+def with_reports(target: Target, records: Sequence[Record], *, timeout_s: float = 120) -> list[Record]:
+    """Return the records of one function, completed by its REPORT lines in CloudWatch Logs, joined by request id.
+
+    This is how a call through a gateway, which carries no log back, meets what Lambda says of it. AWS delivers logs late;
+    what hasn't arrived within `timeout_s` seconds stays missing.
+
+    Raises:
+        botocore.exceptions.ClientError: the function has no log group, or it may not be read.
+    """
+    missing = {record.request_id for record in records if record.request_id and record.duration_ms is None}
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + timeout_s
+    while missing - found.keys():
+        found |= {request_id: line for request_id, line in _report_lines(target, records) if request_id in missing}
+        if time.monotonic() > deadline:
+            break
+        if missing - found.keys():
+            time.sleep(_LOG_POLL_S)
+    return [_completed(record, found.get(record.request_id, "")) for record in records]
+
+
+def _report_lines(target: Target, records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Yield request id and REPORT line of every invocation since the first of the records."""
+    since = min(datetime.fromisoformat(record.started_at) for record in records)
+    pages = (
+        target.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=f"/aws/lambda/{records[0].function}",
+            filterPattern="REPORT",
+            startTime=int((since.timestamp() - _CLOCKS_DIFFER_S) * 1000),
+        )
+    )
+    for page in pages:
+        for event in page["events"]:
+            if match := _REPORT_ID.match(event["message"]):
+                yield match[1], event["message"]
+
+
+def _completed(record: Record, line: str) -> Record:
+    """Return a record with what its REPORT line says, where it doesn't know better by itself."""
+    said = {name: value for name, value in report(line).items() if value is not None}
+    if line and record.temperature is None:
+        said["temperature"] = _temperature(line, None)
+    return replace(record, **said)
 
 
 def _record(target: Target, function: str, answer: Any, log: str = "", **columns: Any) -> Record:

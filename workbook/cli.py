@@ -171,7 +171,11 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     what = run.add_argument_group("what to run")
     what.add_argument(
-        "--only", nargs="+", metavar="NAME", help="notebooks by name or by how the name begins (default: all)"
+        "--only",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="notebooks by name or by how the name begins (default: all)",
     )
     what.add_argument(
         "--target", choices=("embedded", "localstack", "aws"), help="where AWS calls go (default: embedded)"

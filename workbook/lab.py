@@ -11,20 +11,26 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workbook import calls, emulator, stack, targets
+import pandas as pd
+
+from workbook import calls, claims, emulator, plans, stack, targets
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
-from workbook.records import append_line, read_lines
+from workbook.frames import frame
+from workbook.records import Record, append_line, read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "data" / "results"
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")  # what is left of a bucket name's 63 characters
+_SOON = {"Delay": 0.05, "MaxAttempts": 2400}  # botocore's waiter looks once a second, which is long beside a cold start
 REGISTRY = RESULTS / ".emulator.json"  # the emulator that the kernels of one JupyterLab share
 
 
@@ -127,6 +133,17 @@ class Lab:
         )
         return deployed.outputs
 
+    def make_cold(self, function: str) -> None:
+        """Leave all execution environments of a function behind, so that its next call is a cold one.
+
+        A changed setting does that: Lambda makes new environments for it. The setting is a variable that no handler reads.
+        """
+        client = self.client("lambda")
+        environment = client.get_function_configuration(FunctionName=function).get("Environment", {})
+        variables = {**environment.get("Variables", {}), "WORKBOOK_MADE_COLD": secrets.token_hex(4)}
+        client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+        client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig=_SOON)
+
     def undo_later(self, service: str, operation: str, **parameters: Any) -> None:
         """Note a boto3 call that takes something away, before it is made; the teardown will call it."""
         self._remember({"undo": "call", "service": service, "operation": operation, "parameters": parameters})
@@ -135,6 +152,58 @@ class Lab:
         """Invoke a function, keep the record, and return the call. See `calls.invoke`."""
         return self._kept(
             calls.invoke(self.target, function, event, run_id=self.run_id, experiment=experiment, **labels)
+        )
+
+    def cold(
+        self,
+        functions: Mapping[str, str],
+        *,
+        experiment: str,
+        repeats: int,
+        event: Any = None,
+        prepare: Callable[[str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Call functions cold, in turns, and return one row per call. `functions` maps a variant's name to its function.
+
+        Before each call `prepare` gets the variant's name and makes its environments useless; by default `make_cold` does.
+        """
+        prepare = prepare or (lambda variant: self.make_cold(functions[variant]))
+        callers = self._callers(functions, experiment, event)
+        return self._measured(
+            plans.cold(callers, prepare=prepare, repeats=repeats, rng=self.rng, keep=self._keep),
+            "cold calls",
+            list(functions),
+        )
+
+    def warm(
+        self, functions: Mapping[str, str], *, experiment: str, repeats: int, event: Any = None, block: int = 10
+    ) -> pd.DataFrame:
+        """Call functions warm, in turns of `block` calls, and return one row per call, warm-ups included."""
+        callers = self._callers(functions, experiment, event)
+        return self._measured(
+            plans.warm(callers, repeats=repeats, rng=self.rng, block=block, keep=self._keep),
+            "warm calls",
+            list(functions),
+        )
+
+    def paced(
+        self, function: str, *, experiment: str, rate_per_s: float, count: int, event: Any = None, variant: str = ""
+    ) -> pd.DataFrame:
+        """Call a function `rate_per_s` times a second, on time, and return one row per call. See `plans.paced`."""
+        caller = self._callers({variant: function}, experiment, event)[variant]
+        return self._measured(
+            plans.paced(partial(caller, variant=variant), rate_per_s=rate_per_s, count=count, keep=self._keep),
+            "paced calls",
+            [variant],
+        )
+
+    def burst(
+        self, function: str, *, experiment: str, callers: int, event: Any = None, variant: str = ""
+    ) -> pd.DataFrame:
+        """Have several callers call a function at the same moment, and return one row per call."""
+        caller = self._callers({variant: function}, experiment, event)[variant]
+        return self._measured(
+            plans.burst(partial(caller, variant=variant), callers=callers, keep=self._keep), "calls", [variant]
         )
 
     def get(self, url: str, *, function: str, experiment: str, **labels: Any) -> calls.Call:
@@ -175,7 +244,7 @@ class Lab:
                 fix=f"Write a number of {unit}, such as guess = 10, or None for no guess.",
             )
         self.note("guess", question=question, value=value, unit=unit)
-        return Guess(question, value, unit)
+        return Guess(question, value, unit, str(self.target.provenance))
 
     def check(self, exercise: str, answer: Any) -> Check:
         """Return what is to be said of an answer, and keep it. See `exercises.check`."""
@@ -183,10 +252,18 @@ class Lab:
         self.note("check", exercise=exercise, outcome=str(result.outcome), message=result.message)
         return result
 
-    def saw(self, statement: str, holds: bool, *, documented: str | None = None, needs: str | None = None) -> None:
+    def saw(
+        self,
+        statement: str,
+        holds: bool,
+        *,
+        provenance: str | None = None,
+        documented: str | None = None,
+        needs: str | None = None,
+    ) -> None:
         """Print a conclusion that was tested in this notebook, with its provenance, and keep it.
 
-        `documented` is the address of the page on which AWS states the same. What an emulator shows is how this run
+        `provenance` is the target's, unless the conclusion rests on other numbers. `documented` is the address of the page on which AWS states the same. What an emulator shows is how this run
         behaved; that AWS does so rests on that page. On a target without the capability that it `needs`, nothing is
         concluded.
 
@@ -197,17 +274,31 @@ class Lab:
             self.note("not concluded", statement=statement, needs=needs)
             print(f"○ Not tested here, because {self.target.name} has no {needs}: {statement}")
             return
-        facts = {"statement": statement, "holds": bool(holds), "documented": documented}
-        self.note("conclusion", **facts, provenance=str(self.target.provenance))
+        provenance = provenance or str(self.target.provenance)
+        self.note(
+            "conclusion", statement=statement, holds=bool(holds), documented=documented, provenance=str(provenance)
+        )
         if not holds:
             raise NotebookError(
                 f"Not seen in this run: {statement!r}",
                 why="A lesson concludes only what it has seen.",
                 fix="Run the notebook again from the top; if it stays so, the target behaves differently.",
             )
-        print(f"✔ {statement} ({self.target.provenance})")
+        print(f"✔ {statement} ({provenance})")
         if documented:
             print(f"  AWS documents it: {documented}")
+
+    def evidence(
+        self, claim: str, finding: str, holds: bool | None, *, provenance: str | None = None, **facts: Any
+    ) -> claims.Evidence:
+        """Return what this lesson found out about a claim, and keep it for the verdict. See `claims.weigh`.
+
+        Raises:
+            ParameterError: there is no such claim, or an emulated number would decide one about AWS's magnitudes.
+        """
+        found = claims.weigh(claim, finding, holds, provenance=provenance or str(self.target.provenance), **facts)
+        self.note("evidence", **found.to_row())
+        return found
 
     def need(self, capability: str) -> None:
         """Go on only if the target has a capability.
@@ -229,9 +320,36 @@ class Lab:
     def _remember(self, entry: dict[str, Any]) -> None:
         self.note("undo", of=self._opened_at, entry=entry)
 
+    def _keep(self, record: Record) -> None:
+        append_line(self._records, record.to_row())
+
     def _kept(self, call: calls.Call) -> calls.Call:
-        append_line(self._records, call.record.to_row())
+        self._keep(call.record)
         return call
+
+    def _callers(self, functions: Mapping[str, str], experiment: str, event: Any) -> dict[str, plans.Caller]:
+        """Return what calls each function once, by its variant's name, and returns the record without keeping it.
+
+        The event is an empty one unless there is another.
+        """
+        event = {} if event is None else event
+
+        def call(function: str, **labels: Any) -> Record:
+            return calls.invoke(
+                self.target, function, event, run_id=self.run_id, experiment=experiment, **labels
+            ).record
+
+        return {variant: partial(call, function) for variant, function in functions.items()}
+
+    def _measured(self, records: list[Record], what: str, variants: list[str]) -> pd.DataFrame:
+        """Say how many of a plan's calls count, and return them all, variant by variant."""
+        counts = Counter(record.counts_as for record in records)
+        said = [
+            f"{counts.pop('result', 0)} {what} count",
+            *(f"{count} set apart: {kind}" for kind, count in counts.items()),
+        ]
+        print("; ".join(said) + ".")
+        return frame(sorted(records, key=lambda record: variants.index(record.variant)))
 
 
 def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: int = 1) -> Lab:

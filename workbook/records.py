@@ -24,19 +24,29 @@ class Provenance(StrEnum):
     SIMULATED = "simulated"  # computed by a model
     DOCUMENTED = "documented"  # stated by AWS's documentation
 
+    def on(self, basis: str) -> str:
+        """Return the provenance of a number that was computed from others.
+
+        >>> Provenance.PRICED.on(Provenance.PUBLISHED)
+        'priced from published'
+        """
+        return f"{self} from {basis}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One invocation or HTTP request. Durations are in milliseconds, on five clocks that are never mixed.
 
-    `client_ms` is the caller's own clock, `gateway_ms` what an API says of itself, `init_ms` and `duration_ms` come from
-    the REPORT line, `handler_ms` was taken inside the handler.
+    `client_ms` is the caller's own clock, from `intended_at` where a plan said when the call was due and otherwise from
+    `started_at`, to the last byte of the answer. `gateway_ms` is what an API says of itself, `init_ms` and `duration_ms`
+    come from the REPORT line, `handler_ms` was taken inside the handler.
     """
 
     run_id: str
     experiment: str
     variant: str = ""
     attempt: int = 1
+    counts_as: str = "result"  # result | warm-up | wrong temperature | error; only results are ever summarised
     target: str
     region: str
     function: str
@@ -82,6 +92,18 @@ class Record:
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
+
+
+def read_records(path: Path) -> list[Record]:
+    """Return the records of a file, in the order of the calls.
+
+    A later line about the same call replaces the earlier one: it is the same record, completed by its REPORT line.
+
+    Raises:
+        ParameterError, SetupError: as `Record.from_row` and `read_lines` do.
+    """
+    records = (Record.from_row(row) for row in read_lines(path))
+    return list({(record.request_id, record.started_at, record.attempt): record for record in records}.values())
 
 
 def append_line(path: Path, row: dict[str, Any]) -> None:

@@ -9,10 +9,13 @@ import ipaddress
 import json
 import os
 import re
+import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -47,15 +50,39 @@ _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between
 _CONNECTIONS = 1000
 _NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since
 _client_creation = threading.Lock()  # a boto3 session must not create two clients at the same time
+_departure = threading.local()
+
+
+_SHARED = "caller, emulator and functions share this machine's processors, and no network lies between them"
+_UNLIMITED = "code runs at this machine's speed, whatever the function's memory size"
+_ARTEFACTS = {
+    "embedded": {
+        "client_ms": f"On the embedded target {_SHARED}.",
+        "init_ms": "On the embedded target a process starts where AWS starts a small machine; no code is downloaded.",
+        "duration_ms": f"On the embedded target {_UNLIMITED}.",
+        "handler_ms": f"On the embedded target {_UNLIMITED}.",
+        "billed_ms": f"On the embedded target {_UNLIMITED}.",
+    },
+    "localstack": {
+        "client_ms": f"On LocalStack {_SHARED}.",
+        "init_ms": "On LocalStack a container starts where AWS starts a small machine; no code is downloaded.",
+        "duration_ms": f"On LocalStack {_UNLIMITED}.",
+        "handler_ms": f"On LocalStack {_UNLIMITED}.",
+        "billed_ms": f"On LocalStack {_UNLIMITED}.",
+    },
+    "aws": {"client_ms": "On AWS it holds the way from this machine to the region and back."},
+}
 
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What came back over HTTP. Header names are found in any case."""
+    """What came back over HTTP, when the request went out, and how long the answer took. Header names are found in any case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    sent_at: datetime
+    took_ms: float
 
 
 @dataclass(frozen=True)
@@ -95,7 +122,8 @@ class Target:
                 read_timeout=120,
                 max_pool_connections=_CONNECTIONS,
             )
-            self._measured_clients[service] = self._create_client(service, config)
+            client = self._measured_clients[service] = self._create_client(service, config)
+            client.meta.events.register_last("before-send", _note_departure)
         return self._measured_clients[service]
 
     def url(self, url: str) -> str:
@@ -141,11 +169,15 @@ class Target:
         if sign:
             credentials = self._session.get_credentials().get_frozen_credentials()
             SigV4Auth(credentials, _signing_name(url), self.region).add_auth(request)
+        prepared, connections = request.prepare(), _connections(timeout_s, through_proxy=self.endpoint is None)
+        sent_at, start = datetime.now(UTC), time.perf_counter()
         try:
-            answer = _connections(timeout_s, through_proxy=self.endpoint is None).send(request.prepare())
+            answer = connections.send(prepared)
+            content = answer.content
         except _NO_ANSWER as error:
             raise self._no_answer(error) from error
-        return HttpAnswer(answer.status_code, answer.headers, answer.content)
+        took_ms = (time.perf_counter() - start) * 1000
+        return HttpAnswer(answer.status_code, answer.headers, content, sent_at, took_ms)
 
     @functools.cached_property
     def _session(self) -> Any:
@@ -240,6 +272,19 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
     return connect(name, endpoint=endpoint, account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"), cap_usd=cap_usd)
 
 
+def artefact(name: str, clock: str) -> str | None:
+    """Return what the target of that name does to the values of a clock such as "init_ms", or None for nothing known."""
+    return _ARTEFACTS[name].get(clock)
+
+
+def departure() -> tuple[datetime, float]:
+    """Return when this thread's last call by a measured client went out: as a time, and on the clock `time.perf_counter`.
+
+    What comes before it, such as checking and signing the request, is boto3's work and none of the answer's time.
+    """
+    return _departure.moment
+
+
 def is_started_here(name: str) -> bool:
     """Return whether the workbook itself starts and ends what answers on the target of that name."""
     return name == "embedded"
@@ -248,6 +293,10 @@ def is_started_here(name: str) -> bool:
 def capabilities(name: str) -> frozenset[str]:
     """Return the names of what the target of that name has, out of "http_api" and "freeze"."""
     return _CAPABILITIES[name]
+
+
+def _note_departure(**_: Any) -> None:
+    _departure.moment = datetime.now(UTC), time.perf_counter()
 
 
 def _connect_aws(endpoint: str | None, region: str, account_id: str | None, cap_usd: float | None) -> Target:
@@ -359,6 +408,9 @@ def _encode(body: Any) -> bytes:
 def _connections(timeout_s: float, *, through_proxy: bool) -> URLLib3Session:
     """Return the pool of kept-alive connections for requests with that time limit."""
     return URLLib3Session(
+        socket_options=[
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ],  # a body that waits for an acknowledgement is 40 ms late
         timeout=timeout_s,
         proxies=urllib.request.getproxies() if through_proxy else None,
         max_pool_connections=_CONNECTIONS,

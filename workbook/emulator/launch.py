@@ -22,6 +22,7 @@ from workbook.errors import SetupError
 
 MINISTACK_VERSION = "1.5.33"  # the corrections replace private functions: they fit exactly this one
 _OWNER_CHECK_S = 0.2
+_PENDING_S = 0.05
 _OPEN_FILES = 10_240  # macOS takes no more (OPEN_MAX)
 
 
@@ -37,9 +38,12 @@ def main(folder: Path, listener: socket.socket, owner_pid: int) -> None:
 
     # MiniStack comes last: it takes most of the time, during which the guard and the watch are in place.
     from ministack import app
+    from ministack.services import lambda_svc
 
     from workbook.emulator import corrections, workers
 
+    # A new or changed function is Pending for a moment, as on AWS. How long is made up here, so it needn't be long.
+    lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = _PENDING_S
     workers.install(guard, folder)
     corrections.apply()
     asyncio.run(_serve(app.app, listener))

@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 
 from workbook.errors import ParameterError, SetupError
 from workbook.frames import frame
-from workbook.records import Record, read_lines
+from workbook.records import read_records
 
 # https://www.w3.org/TR/xml/#charsets
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -176,8 +176,8 @@ class RunFolder:
             SetupError: they can't be written.
         """
         outcomes = list(outcomes)
-        rows = (row for one in outcomes for row in read_lines(self.records(one.name)))
-        self._replace("records.parquet", frame(Record.from_row(row) for row in rows).to_parquet())
+        records = (record for one in outcomes for record in read_records(self.records(one.name)))
+        self._replace("records.parquet", frame(records).to_parquet())
         self._replace("junit.xml", _junit(self.path.name, outcomes))
 
     def _replace(self, name: str, content: bytes) -> None:

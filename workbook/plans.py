@@ -1,0 +1,181 @@
+"""Many calls: cold, warm, paced, and in a burst, each turned into a record that says what it counts as.
+
+A plan decides when calls are made and which of them count; how one is made is the caller's affair. It needs the standard
+library only, so that it also runs inside a function on Lambda.
+
+Whatever is compared is measured in turns, in a new order every round: a busy moment of the machine meets all of it.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from workbook.errors import ParameterError
+from workbook.records import Record
+
+Caller = Callable[..., Record]
+"""Makes one call, labelled with the `variant`, `attempt` and `intended_at` that it gets, and returns its record."""
+
+Keep = Callable[[Record], None]
+
+_PACED_CALLERS = (
+    64  # so many calls of a paced plan may be under way at once; a later one is due in time and starts late
+)
+
+
+class Judge:
+    """Says what a record counts as, seeing the records of one plan in the order of their calls.
+
+    A call is proven cold by an environment that no call before it met, and by an init phase that it waited for; it is
+    proven warm by an environment that is known. What isn't proven doesn't count.
+    """
+
+    def __init__(self, wanted: str | None) -> None:
+        """Judge by the temperature that is wanted, cold or warm, or by none."""
+        self._wanted = wanted
+        self._met: set[tuple[str, str | None]] = set()
+
+    def __call__(self, record: Record) -> Record:
+        """Return the record with `counts_as` set. A warm-up stays one."""
+        place = (record.function, record.environment)
+        is_known = place in self._met
+        self._met.add(place)
+        if record.counts_as == "warm-up":
+            return record
+        if record.error_type:
+            return replace(record, counts_as="error")
+        proven = record.environment is not None and record.temperature == ("warm" if is_known else "cold")
+        right = self._wanted is None or (proven and record.temperature == self._wanted)
+        return replace(record, counts_as="result" if right else "wrong temperature")
+
+
+def interleaved(names: Iterable[str], repeats: int, rng: random.Random) -> Iterator[tuple[int, str]]:
+    """Yield `(attempt, name)`: every name once a round, `repeats` rounds counted from 1, each in an order of its own.
+
+    Raises:
+        ParameterError: there are no names, or fewer than one round.
+    """
+    names = list(names)
+    if not names or repeats < 1:
+        raise ParameterError(
+            f"{repeats} rounds of {len(names)} variants measure nothing.",
+            why="A measurement needs at least one call of one variant.",
+            fix="Name a variant, and repeat it once or more.",
+        )
+    for attempt in range(1, repeats + 1):
+        yield from ((attempt, name) for name in rng.sample(names, len(names)))
+
+
+def cold(
+    variants: Mapping[str, Caller],
+    *,
+    prepare: Callable[[str], None],
+    repeats: int,
+    rng: random.Random,
+    keep: Keep = lambda _: None,
+) -> list[Record]:
+    """Call each variant `repeats` times, each time after `prepare(variant)` has made its environments useless.
+
+    Raises:
+        ParameterError: as `interleaved` does.
+    """
+    judge, records = Judge("cold"), []
+    for attempt, variant in interleaved(variants, repeats, rng):
+        prepare(variant)
+        records.append(judge(variants[variant](variant=variant, attempt=attempt)))
+        keep(records[-1])
+    return records
+
+
+def warm(
+    variants: Mapping[str, Caller],
+    *,
+    repeats: int,
+    rng: random.Random,
+    warm_ups: int = 3,
+    block: int = 1,
+    keep: Keep = lambda _: None,
+) -> list[Record]:
+    """Call each variant `repeats` times in blocks, after `warm_ups` calls that are kept apart.
+
+    In a block a variant is called several times in a row: an environment that stood still during the others' turns is
+    slow to wake, and where that is not what is asked for, a longer block keeps it out.
+
+    Raises:
+        ParameterError: as `interleaved` does.
+    """
+    judge, records = Judge("warm"), []
+
+    def call(variant: str, attempt: int, counts_as: str) -> None:
+        record = variants[variant](variant=variant, attempt=attempt)
+        records.append(judge(replace(record, counts_as=counts_as)))
+        keep(records[-1])
+
+    for attempt, variant in interleaved(variants, warm_ups, rng) if warm_ups else ():
+        call(variant, attempt, "warm-up")
+    for round_, variant in interleaved(variants, -(-repeats // block), rng):
+        for attempt in range((round_ - 1) * block + 1, min(round_ * block, repeats) + 1):
+            call(variant, attempt, "result")
+    return records
+
+
+def paced(call: Caller, *, rate_per_s: float, count: int, keep: Keep = lambda _: None) -> list[Record]:
+    """Make `count` calls, each due at its own moment, `rate_per_s` a second, whether or not those before it have ended.
+
+    `client_ms` counts from the moment that a call was due. Counted from the moment that it went, the calls that had to
+    wait for a slow one would look fast, and the tail would be hidden: https://www.scylladb.com/2021/04/22/on-coordinated-omission/
+
+    Raises:
+        ParameterError: the rate isn't above 0, or there is nothing to call.
+    """
+    if not (rate_per_s > 0 and count >= 1):
+        raise ParameterError(
+            f"{count} calls at {rate_per_s} a second can't be paced.",
+            why="Each call is due a fixed time after the one before it.",
+            fix="Give at least one call, and a rate above 0.",
+        )
+    judge, lock, records = Judge(None), threading.Lock(), []
+    start, start_s = datetime.now(UTC), time.perf_counter()
+
+    def call_at(attempt: int, due: datetime) -> None:
+        record = call(attempt=attempt, intended_at=due.isoformat())
+        late = datetime.fromisoformat(record.started_at) - due
+        late_ms = max(0.0, late / timedelta(milliseconds=1))
+        with lock:
+            records.append(judge(replace(record, client_ms=record.client_ms + late_ms)))
+            keep(records[-1])
+
+    with ThreadPoolExecutor(min(count, _PACED_CALLERS)) as callers:
+        under_way = []
+        for attempt in range(1, count + 1):
+            due_s = (attempt - 1) / rate_per_s
+            time.sleep(max(0.0, start_s + due_s - time.perf_counter()))
+            under_way.append(callers.submit(call_at, attempt, start + timedelta(seconds=due_s)))
+        for one in under_way:
+            one.result()
+    return sorted(records, key=lambda record: record.attempt)
+
+
+def burst(call: Caller, *, callers: int, keep: Keep = lambda _: None) -> list[Record]:
+    """Have several callers call at the same moment, once each, and return their records.
+
+    Raises:
+        ParameterError: there is no caller.
+    """
+    if callers < 1:
+        raise ParameterError(f"A burst of {callers} callers is none.", why="Nobody would call.", fix="Give 1 or more.")
+    ready = threading.Barrier(callers)
+
+    def call_with_the_others(attempt: int) -> Record:
+        ready.wait()
+        return call(attempt=attempt)
+
+    with ThreadPoolExecutor(callers) as pool:
+        records = list(map(Judge(None), pool.map(call_with_the_others, range(1, callers + 1))))
+    for record in records:
+        keep(record)
+    return records
