@@ -1,18 +1,31 @@
 """The house figures: one style, the provenance printed on each, a sentence as alt text.
 
-A plot function takes data and returns a figure; it fetches nothing. `show` displays the figure and closes it.
+A plot function takes data and returns a figure; it fetches nothing. `show` displays the figure and closes it. Titles say
+what is to be seen or asked; what differs by colour differs by marker, hatch or place as well.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.dates import DateFormatter, YearLocator
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from pandas.api.types import is_datetime64_any_dtype
 
+from workbook import frames, statistics
 from workbook.records import Provenance
 
 _STYLE = Path(__file__).with_name("house.mplstyle")
+_TALL = 4.8  # the other height, in inches, for figures of many rows
+_POINTS_UP_TO = 50  # more values than this are shown as a distribution
+_MARKERS = "osD^vP*X"
 
 
 def show(fig: Figure, *, alt: str) -> None:
@@ -21,52 +34,255 @@ def show(fig: Figure, *, alt: str) -> None:
     plt.close(fig)
 
 
+# a run on this target
+
+
 def heartbeats(beats: list[float], invocations: list[tuple[float, float]], provenance: Provenance) -> Figure:
     """Return a figure of a background thread's beats under the invocations that ran meanwhile.
 
     `beats` are moments, `invocations` pairs of begin and end; all in seconds since the epoch, of one clock.
     """
     start = min(begin for begin, _ in invocations)
-    with plt.style.context(_STYLE):
-        colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
-        fig, ax = plt.subplots(figsize=(8, 2.4))
+    with _house(provenance, height=2.4) as (fig, ax):
         for number, (begin, end) in enumerate(invocations, start=1):
-            ax.axvspan(begin - start, end - start, color=colours[0], alpha=0.2, linewidth=0)
+            ax.axvspan(begin - start, end - start, color=_colour(0), alpha=0.2, linewidth=0)
             ax.text((begin + end) / 2 - start, 1.6, f"invocation {number}", ha="center")
-        ax.plot([beat - start for beat in beats], [1] * len(beats), "|", color=colours[2], markersize=22)
+        ax.plot([beat - start for beat in beats], [1] * len(beats), "|", color=_colour(2), markersize=22)
         ax.set_title("Between two invocations the thread stands still")
         ax.set_xlabel("seconds since the first invocation began")
         ax.set_yticks([1], ["beats of\nthe thread"])
         ax.set_ylim(0.4, 2)
-        _label(fig, provenance)
     return fig
 
 
-def where_time_goes(calls: pd.DataFrame) -> Figure:
+def where_time_goes(calls: pd.DataFrame, *, title: str, guess_ms: float | None = None) -> Figure:
     """Return a figure of calls as bars: init phase, handler, and everything else that the caller waited for.
 
-    `calls` is a frame of records with `variant` as the name of each bar, `init_ms`, `duration_ms` and `client_ms`.
+    `calls` has one row per bar: its name in `variant`, and `init_ms`, `duration_ms`, `client_ms` and `provenance` as in a
+    frame of records. A guess, in milliseconds, is drawn as a line across.
     """
     init, run = calls["init_ms"].fillna(0), calls["duration_ms"]
     rest = (calls["client_ms"] - init - run).clip(lower=0)
-    with plt.style.context(_STYLE):
-        fig, ax = plt.subplots()
+    with _house(calls["provenance"]) as (fig, ax):
         left = 0 * init
-        for part, label, hatch in (
-            (init, "init phase", "//"),
-            (run, "handler", ""),
-            (rest, "everything else", ".."),
-        ):
+        for part, label, hatch in ((init, "init phase", "//"), (run, "handler", ""), (rest, "everything else", "..")):
             ax.barh(calls["variant"], part, left=left, label=label, hatch=hatch, edgecolor="white")
             left = left + part
         ax.invert_yaxis()
-        ax.set_title("The first call waits for an environment, the next finds one")
+        ax.set_title(title)
         ax.set_xlabel("milliseconds that the caller waited")
-        ax.legend(loc="lower right")
-        _label(fig, Provenance(calls["provenance"].iloc[0]))
+        _draw_guess(ax, guess_ms)
+        _legend_below(fig, ax)
     return fig
 
 
-def _label(fig: Figure, provenance: Provenance) -> None:
-    """Print the provenance in the lower right corner of a figure."""
-    fig.text(0.995, 0.01, f"numbers: {provenance}", ha="right", va="bottom", fontsize=9, color="0.35")
+def samples(table: pd.DataFrame, clock: str, *, title: str, log: bool = False) -> Figure:
+    """Return a figure with a row per variant: each call that counts, and the median with its 95 % interval.
+
+    Above 50 values a bar from the 5th to the 95th percentile takes the place of the points.
+    """
+    said = frames.summary(table, clock)
+    with _house(table["provenance"], height=_height(len(said))) as (fig, ax):
+        for row, (variant, line) in enumerate(said.iterrows()):
+            values = frames.results(table[table["variant"] == variant])[clock].dropna()
+            _draw_values(ax, row, values.tolist(), median=line["median_ms"], interval=line["interval_ms"])
+        ax.set_yticks(range(len(said)), [f"{variant}\nn = {n}" for variant, n in said["n"].items()])
+        ax.set_ylim(len(said) - 0.4, -0.6)
+        ax.set_title(title)
+        _milliseconds(ax, f"{clock}: milliseconds", log=log, floor=True)
+    return fig
+
+
+def burst(table: pd.DataFrame, *, title: str) -> Figure:
+    """Return a figure of calls made at the same moment: a bar per caller, from the burst to the answer, cold ones hatched."""
+    calls = frames.results(table).sort_values("attempt")
+    with _house(table["provenance"], height=_height(len(calls), least=2.6)) as (fig, ax):
+        for temperature, colour, hatch in (("cold", _colour(0), "//"), ("warm", _colour(1), "")):
+            some = calls[calls["temperature"] == temperature]
+            if not some.empty:
+                ax.barh(
+                    some["attempt"], some["client_ms"], color=colour, hatch=hatch, edgecolor="white", label=temperature
+                )
+        ax.set_yticks(calls["attempt"], [f"caller {number}" for number in calls["attempt"]])
+        ax.invert_yaxis()
+        ax.set_title(title)
+        ax.set_xlabel("milliseconds until the answer")
+        _legend_below(fig, ax)
+    return fig
+
+
+def ranked(values_ms: Sequence[float], *, provenance: str, title: str) -> Figure:
+    """Return a figure of calls in the order of their length, with lines for mean and median. The time axis is logarithmic."""
+    ordered = sorted(values_ms)
+    marks = {"mean": sum(ordered) / len(ordered), "median": statistics.quantile(ordered, 0.5)}
+    with _house(provenance) as (fig, ax):
+        ax.plot(range(1, len(ordered) + 1), ordered, "o", markersize=4, color=_colour(0))
+        for (name, value), style, colour in zip(marks.items(), ("--", ":"), (_colour(2), _colour(4)), strict=True):
+            ax.axhline(value, linestyle=style, color=colour)
+            ax.annotate(f"{name} {value:.3g}", (1, value), xytext=(0, 3), textcoords="offset points", color=colour)
+        ax.set_title(title)
+        ax.set_xlabel("calls, fastest first")
+        _milliseconds(ax, "milliseconds", log=True, floor=True, axis="y")
+    return fig
+
+
+# what others measured on AWS
+
+
+def inits(table: pd.DataFrame, *, by: str = "runtime", title: str, guess_ms: float | None = None) -> Figure:
+    """Return a figure with a row per group of published Init Durations, shortest median first, and the learner's guess.
+
+    `table` has `init_ms`, `provenance` and the column that it is grouped `by`.
+    """
+    groups = sorted(((values.tolist(), name) for name, values in table.groupby(by)["init_ms"]), key=_median_of)
+    with _house(table["provenance"], height=_height(len(groups))) as (fig, ax):
+        for row, (values, _) in enumerate(groups):
+            _draw_values(
+                ax, row, values, median=statistics.quantile(values, 0.5), interval=statistics.quantile_interval(values)
+            )
+        ax.set_yticks(range(len(groups)), [name for _, name in groups])
+        ax.set_ylim(len(groups) - 0.4, -0.6)
+        ax.set_title(title)
+        _milliseconds(ax, "Init Duration in milliseconds", log=True)
+        _draw_guess(ax, guess_ms)
+    return fig
+
+
+def lines(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    *,
+    title: str,
+    labels: Mapping[str, str],
+    provenance: str,
+    log_x: bool = False,
+) -> Figure:
+    """Return a figure with a line for each value of the column `by`, and that value at the line's end.
+
+    `x` and `y` name columns, and `labels` says what they are. The axis of y begins at 0.
+    """
+    with _house(provenance, height=_TALL) as (fig, ax):
+        drawn = {}
+        for number, (name, group) in enumerate(table.groupby(by, sort=False)):
+            (drawn[name],) = ax.plot(group[x], group[y], marker=_MARKERS[number % len(_MARKERS)], markersize=4)
+        if log_x:
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(sorted(set(table[x])), [f"{value:,}" for value in sorted(set(table[x]))], minor=False)
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        elif is_datetime64_any_dtype(table[x]):
+            ax.xaxis.set_major_locator(YearLocator())
+            ax.xaxis.set_major_formatter(DateFormatter("%Y"))
+        ax.set_ylim(bottom=0)
+        _name_ends(ax, drawn)
+        ax.set_title(title)
+        ax.set_xlabel(labels["x"])
+        ax.set_ylabel(labels["y"])
+    return fig
+
+
+def bars(values: Mapping[str, float], *, provenance: str, title: str, xlabel: str) -> Figure:
+    """Return a figure with a bar per name, in the order given, each with its value beside it."""
+    with _house(provenance, height=_height(len(values), least=2.6)) as (fig, ax):
+        ax.bar_label(ax.barh(list(values), list(values.values())), fmt=lambda value: f" {_plain(value)}")
+        ax.invert_yaxis()
+        ax.margins(x=0.18)
+        ax.set_title(title)
+        ax.set_xlabel(xlabel)
+    return fig
+
+
+def magnitudes(values: Mapping[str, float], *, provenance: str, title: str, xlabel: str) -> Figure:
+    """Return a figure with a point per name on a logarithmic axis, which has no place for bars, as it has no 0."""
+    with _house(provenance, height=_height(len(values), least=2.6)) as (fig, ax):
+        ax.plot(list(values.values()), list(values), "D", markersize=8)
+        for row, value in enumerate(values.values()):
+            ax.annotate(_plain(value), (value, row), xytext=(8, 0), textcoords="offset points", va="center")
+        ax.set_xscale("log")
+        ax.grid(axis="y", color="0.9")
+        ax.invert_yaxis()
+        ax.margins(x=0.2, y=0.12)
+        ax.set_title(title)
+        ax.set_xlabel(f"{xlabel} (logarithmic)")
+    return fig
+
+
+# what the figures share
+
+
+@contextmanager
+def _house(provenance: Any, height: float = 3.2) -> Iterator[tuple[Figure, Axes]]:
+    """Open an empty figure in the house style, with its provenance printed in the lower right corner."""
+    with plt.style.context(_STYLE):
+        fig, ax = plt.subplots(figsize=(plt.rcParams["figure.figsize"][0], height))
+        said = provenance if isinstance(provenance, str) else ", ".join(dict.fromkeys(provenance))
+        fig.supxlabel(f"numbers: {said}", x=0.995, ha="right", fontsize=10, color="0.35")
+        yield fig, ax
+
+
+def _colour(number: int) -> str:
+    """Return a colour of the palette itself: a name such as C0 is looked up when a figure is drawn, in whatever style then holds."""
+    return plt.rcParams["axes.prop_cycle"].by_key()["color"][number]
+
+
+def _height(rows: int, least: float = 3.2) -> float:
+    """Return the height in inches of a figure with that many rows."""
+    return least if rows <= 4 else _TALL if rows <= 8 else 0.48 * rows + 1.4
+
+
+def _draw_values(ax: Axes, row: int, values: list[float], *, median: float, interval: statistics.Interval) -> None:
+    """Draw one row: the values, the median as a stroke, and its interval as a bracket as far as it is known."""
+    if len(values) < _POINTS_UP_TO:
+        spread = [row + 0.24 * ((number % 5) - 2) / 2 for number in range(len(values))]
+        ax.plot(values, spread, "o", color=_colour(0), markersize=5, alpha=0.55)
+    else:
+        low, high = statistics.quantile(values, 0.05), statistics.quantile(values, 0.95)
+        ax.barh(row, high - low, left=low, height=0.34, color=_colour(0), alpha=0.45)
+    ax.plot([median], [row], "|", color="black", markersize=22, markeredgewidth=2)
+    if interval.is_bounded:
+        ax.plot([interval.low, interval.high], [row, row], color="black", linewidth=2)
+
+
+def _milliseconds(ax: Axes, label: str, *, log: bool, floor: bool = False, axis: str = "x") -> None:
+    """Name an axis of time, with plain numbers on it; on a linear one 0 is in sight where `floor` asks for it."""
+    scaled = ax.xaxis if axis == "x" else ax.yaxis
+    if log:
+        (ax.set_xscale if axis == "x" else ax.set_yscale)("log")
+        scaled.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
+        scaled.set_minor_formatter(NullFormatter())
+    elif floor:
+        (ax.set_xlim if axis == "x" else ax.set_ylim)(0)
+    scaled.set_label_text(f"{label} (logarithmic)" if log else label)
+
+
+def _draw_guess(ax: Axes, guess_ms: float | None) -> None:
+    if guess_ms is not None:
+        ax.axvline(guess_ms, color=_colour(4), linestyle="--")
+        ax.annotate(
+            "your guess", (guess_ms, 0), xycoords=("data", "axes fraction"), xytext=(4, 4),
+            textcoords="offset points", color=_colour(4),
+        )  # fmt: skip
+
+
+def _legend_below(fig: Figure, ax: Axes) -> None:
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+
+
+def _name_ends(ax: Axes, drawn: Mapping[str, Line2D]) -> None:
+    """Write each line's name to the right of its last point, moved up where two would overlap."""
+    step = 0.06 * (ax.get_ylim()[1] - ax.get_ylim()[0])
+    place = float("-inf")
+    for name, line in sorted(drawn.items(), key=lambda item: item[1].get_ydata()[-1]):
+        place = max(line.get_ydata()[-1], place + step)
+        ax.text(1.01, place, name, transform=ax.get_yaxis_transform(), color=line.get_color(), va="center")
+
+
+def _plain(value: float) -> str:
+    """Return a number with three meaningful digits and no exponent."""
+    return f"{float(f'{value:.3g}'):,.10f}".rstrip("0").rstrip(".")
+
+
+def _median_of(group: tuple[list[float], str]) -> float:
+    return statistics.quantile(group[0], 0.5)
