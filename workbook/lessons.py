@@ -23,13 +23,21 @@ class Lesson:
         """The file's name without its ending, such as `01_first_function`."""
         return self.path.stem
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it stands beside another lesson, as its number with a letter says: `03b_cold_starts_on_aws`."""
+        return self.name.partition("_")[0][-1].isalpha()
+
 
 class Map(list[Lesson]):
     """Lessons in reading order, shown as a table."""
 
     def to_markdown(self) -> str:
         """Return the table that stands in the README."""
-        rows = [f"| [`{x.name}`](notebooks/{x.path.name}) | {x.question} | {x.minutes} min |" for x in self]
+        rows = [
+            f"| [`{x.name}`](notebooks/{x.path.name}) | {x.question} | {x.minutes} min{', optional' * x.is_optional} |"
+            for x in self
+        ]
         return "\n".join(["| lesson | the question | takes |", "|---|---|---|", *rows])
 
     def _repr_markdown_(self) -> str:

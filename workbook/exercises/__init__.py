@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Any
 
 from workbook.errors import ParameterError
-from workbook.exercises import lesson_00, lesson_01
+from workbook.exercises import lesson_00, lesson_01, lesson_03, lesson_03b
 
 Rule = Callable[[Any], str | None]
-RULES: dict[str, Rule] = lesson_00.RULES | lesson_01.RULES
+RULES: dict[str, Rule] = lesson_00.RULES | lesson_01.RULES | lesson_03.RULES | lesson_03b.RULES
 
 
 class Outcome(StrEnum):
@@ -71,11 +71,15 @@ class Guess:
     question: str
     value: float | None
     unit: str
+    provenance: str  # of the number that it will be set beside
 
-    def against(self, seen: float) -> str:
-        """Return one sentence that sets the guess beside what was seen. It compares, and doesn't praise."""
+    def against(self, seen: float, *, provenance: str | None = None) -> str:
+        """Return one sentence that sets the guess beside what was seen. It compares, and doesn't praise.
+
+        `provenance` is that of the number seen, if it isn't from the target that the guess was made about.
+        """
         if self.value is None:
             verdict = "no guess"
         else:
             verdict = "as you guessed" if self.value == seen else f"you guessed {self.value:g}"
-        return f"{self.question}: {seen:g} ({verdict})."
+        return f"{self.question}: {seen:g} ({provenance or self.provenance}; {verdict})."

@@ -1,0 +1,64 @@
+"""The rules of the exercises in `03b_cold_starts_on_aws`."""
+
+import math
+from typing import Any
+
+
+def share_cold(answer: Any) -> str | None:
+    """03b.1: a function that returns the share of cold calls among calls at random."""
+    if not callable(answer):
+        return f"The answer is a function of calls_per_hour and life_min; this is {answer!r}."
+    for calls_per_hour, life_min in ((1, 5), (20, 5), (60, 7)):
+        got, share = answer(calls_per_hour, life_min), math.exp(-calls_per_hour * life_min / 60)
+        if got is None:
+            return "It returned None: did it print, where it should return?"
+        if math.isclose(got, 1 - share, rel_tol=1e-6):
+            return "That is the share of warm calls: a call is cold if the pause before it was *longer* than the life."
+        if math.isclose(got, math.exp(-calls_per_hour * life_min), rel_tol=1e-6):
+            return "Calls are counted by the hour and the life in minutes: bring them to one unit."
+        if not math.isclose(got, share, rel_tol=1e-6):
+            return f"At {calls_per_hour} calls an hour and a life of {life_min} minutes it says {got:g}; it should be {share:.3g}."
+    return None
+
+
+_BUSY = 0.6  # 0.0000041667 / (0.0000166667 - 0.0000097222), prices of us-east-1
+
+
+def break_even(answer: Any) -> str | None:
+    """03b.2: from which busy part of the time on provisioned concurrency costs no more than on demand."""
+    if not isinstance(answer, int | float):
+        return f"A number from 0 to 1 is wanted; this is {answer!r}."
+    if math.isclose(answer, 0.25, abs_tol=0.005):
+        return "That forgets that a provisioned environment also costs while it runs: its running price stands in usd, too."
+    if math.isclose(answer, 100 * _BUSY, abs_tol=0.5):
+        return "As a part of the time, from 0 to 1, not in percent."
+    return (
+        None
+        if math.isclose(answer, _BUSY, abs_tol=0.005)
+        else f"{answer:g} is not it: set both costs of one second equal."
+    )
+
+
+_WHY = {
+    "an imported library": "It is the same for everybody and doesn't age: importing it early is what SnapStart is for.",
+    "a parsed settings file": "It comes with the code, so it is the same in every environment, and may be.",
+    "a seeded generator of tokens": "Every environment would go on from the same seed, and give out the same tokens.",
+    "an open connection": "The other end knows of one connection, and has long closed it when the snapshot is restored.",
+    "a temporary password": "It has an end, and the snapshot may be restored after it.",
+}
+_EARLY = {"an imported library", "a parsed settings file"}
+
+
+def safe_in_a_snapshot(answer: Any) -> str | None:
+    """03b.3: what may be made before the snapshot."""
+    if not isinstance(answer, set | list | tuple):
+        return 'Give a set, such as {"an imported library"}, even if there is only one.'
+    chosen = set(answer)
+    if unknown := chosen - _WHY.keys():
+        return f"{sorted(unknown)[0]!r} is not on the list: {', '.join(_WHY)}."
+    if wrong := sorted(chosen ^ _EARLY):
+        return f"Look again at {wrong[0]!r}. {_WHY[wrong[0]]}"
+    return None
+
+
+RULES = {"03b.1": share_cold, "03b.2": break_even, "03b.3": safe_in_a_snapshot}
