@@ -114,7 +114,10 @@ def test_caveats_name_doubts_once_and_the_target_s_part(table: pd.DataFrame):
 
 def test_many_calls_on_aws_leave_only_the_way_there():
     """A large sample measured on AWS has no doubts, and its clock still holds the network."""
-    calls = [replace(ONE, target="aws", provenance=Provenance.MEASURED, client_ms=50.0 + n % 10) for n in range(100)]
+    calls = [
+        replace(ONE, variant="far", target="aws", provenance=Provenance.MEASURED, client_ms=50.0 + n % 10)
+        for n in range(100)
+    ]
     assert "≠ On AWS it holds the way from this machine to the region and back." == repr(
         caveats(frame(calls), "client_ms")
     )
@@ -122,5 +125,11 @@ def test_many_calls_on_aws_leave_only_the_way_there():
 
 def test_a_clock_that_nothing_is_known_against_is_not_doubted():
     """With enough values, and nothing known of the target, that is said as well."""
-    calls = [replace(ONE, target="aws", init_ms=50.0 + n % 10) for n in range(100)]
+    calls = [replace(ONE, variant="far", target="aws", init_ms=50.0 + n % 10) for n in range(100)]
     assert "Nothing to doubt." == repr(caveats(frame(calls), "init_ms"))
+
+
+def test_a_variant_of_which_nothing_counts_is_doubted_most(table: pd.DataFrame):
+    """Where every call was dropped, that is what is said, and it is no error."""
+    dropped = table.assign(counts_as="error")
+    assert repr(caveats(dropped, "client_ms")).startswith("? slow, fast: No call that counts has a value.")

@@ -28,7 +28,7 @@ def lab(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_it_says_where_it_runs(lab: Lab, capsys: pytest.CaptureFixture[str]):
     """The first line names lesson, target, run and what its numbers are."""
     assert "Lesson 01_first_function on embedded" in repr(lab)
-    assert "Numbers are emulated." in repr(lab)
+    assert "What is measured on it is emulated." in repr(lab)
 
 
 def test_two_runs_never_meet_in_a_name(lab: Lab, tmp_path: Path):
@@ -197,8 +197,8 @@ def test_what_does_not_count_is_said_as_well(lab: Lab, anatomy: str, capsys):
     """A plan whose calls weren't cold says so, and the table has them."""
     lab.invoke(anatomy, {}, experiment="before")
     table = lab.cold({"one": anatomy}, experiment="not cold", repeats=2, prepare=lambda variant: None)
-    assert capsys.readouterr().out.endswith("0 cold calls count; 2 set apart: wrong temperature.\n")
-    assert ["wrong temperature"] * 2 == table["counts_as"].tolist()
+    assert capsys.readouterr().out.endswith("0 cold calls count; 4 set apart: wrong temperature.\n")
+    assert ["wrong temperature"] * 4 == table["counts_as"].tolist()
 
 
 def test_making_cold_keeps_the_function_s_own_variables(lab: Lab, anatomy: str):
@@ -249,3 +249,20 @@ def test_a_conclusion_names_what_it_rests_on(lab: Lab, tmp_path: Path, capsys):
     lab.saw("Python is first.", True, provenance="published")
     assert "✔ Python is first. (published)" in capsys.readouterr().out
     assert "published" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["provenance"]
+
+
+def test_a_call_through_an_api_is_kept_once_completed(emulator: Emulator, tmp_path: Path, monkeypatch, capsys):
+    """The record of a call through a gateway is completed by its REPORT line, in the table and in the file."""
+    monkeypatch.setenv("WORKBOOK_ENDPOINT", emulator.endpoint)
+    monkeypatch.setenv("WORKBOOK_RUN_FOLDER", str(tmp_path))
+    lab = open_lab("00_start_here")
+    outputs = lab.deploy()
+    try:
+        call = lab.get(outputs["ApiUrl"], function=outputs["FunctionName"], experiment="door")
+        table = lab.reported([call])
+    finally:
+        lab.close()
+    (kept,) = read_records(tmp_path / "records" / "00_start_here.jsonl")
+    assert call.record.duration_ms is None
+    assert kept.duration_ms == table["duration_ms"].item() > 0
+    assert "1 of 1 calls met their REPORT line." in capsys.readouterr().out

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -41,8 +42,8 @@ def record(**columns: object) -> Record:
 class Function:
     """A function in memory: its first call after `renew` is cold, in an environment of a new name."""
 
-    def __init__(self) -> None:
-        self.calls, self.environment, self.is_new = [], 0, False
+    def __init__(self, name: str = "f") -> None:
+        self.name, self.calls, self.environment, self.is_new = name, [], 0, False
 
     def renew(self, _variant: str = "") -> None:
         self.environment, self.is_new = self.environment + 1, True
@@ -50,7 +51,7 @@ class Function:
     def __call__(self, **labels: object) -> Record:
         temperature, self.is_new = "cold" if self.is_new else "warm", False
         self.calls.append(labels)
-        return record(temperature=temperature, environment=f"stream-{self.environment}", **labels)
+        return record(function=self.name, temperature=temperature, environment=f"stream-{self.environment}", **labels)
 
 
 def counted(records: list[Record]) -> list[str]:
@@ -85,9 +86,37 @@ def test_each_cold_call_comes_after_its_own_preparation():
 
 
 def test_a_warm_call_in_a_cold_plan_is_set_apart():
-    """Where the preparation didn't work, the calls are no results, and none is lost."""
+    """Where the preparation didn't work, the calls are no results, none is lost, and the plan ends all the same."""
     records = plans.cold({"one": Function()}, prepare=lambda _: None, repeats=4, rng=RNG)
-    assert ["wrong temperature"] * 4 == counted(records)
+    assert ["wrong temperature"] * 8 == counted(records)
+
+
+def test_a_call_that_does_not_count_is_made_up_for():
+    """One preparation that fails costs one more call, of that variant only."""
+    function, other = Function("f"), Function("g")
+
+    def prepare(variant: str) -> None:
+        if variant == "other":
+            other.renew()
+        elif len(function.calls) != 1:
+            function.renew()
+
+    records = plans.cold({"one": function, "other": other}, prepare=prepare, repeats=3, rng=RNG)
+    assert (4, 3) == (len(function.calls), len(other.calls))
+    assert {"result": 6, "wrong temperature": 1} == Counter(counted(records))
+
+
+def test_an_init_phase_that_nobody_waited_for_is_not_proven_cold():
+    """Lambda may run the init phase ahead of the call: the caller's clock is shorter than that phase."""
+    ahead = record(temperature="cold", environment="a", init_ms=320.0, duration_ms=1.0, client_ms=45.0)
+    assert "wrong temperature" == plans.Judge("cold")(ahead).counts_as
+    assert "result" == plans.Judge("cold")(replace(ahead, client_ms=330.0)).counts_as
+
+
+def test_a_first_call_without_an_init_phase_is_not_proven_cold():
+    """A new environment whose REPORT line has no Init Duration was made some other way."""
+    restored = record(temperature="cold", environment="a", init_ms=None, duration_ms=1.0, client_ms=45.0)
+    assert "wrong temperature" == plans.Judge("cold")(restored).counts_as
 
 
 def test_a_new_init_phase_in_a_known_environment_is_not_proven_cold():

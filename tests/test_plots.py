@@ -70,20 +70,20 @@ def test_no_guess_draws_nothing(calls):
     plt.close(fig)
 
 
-def test_samples_show_every_call_that_counts_and_no_other(calls):
+def test_calls_show_every_call_that_counts_and_no_other(calls):
     """Below fifty values each call that counts is a point, and a dropped one isn't drawn."""
     dropped = calls.assign(counts_as="wrong temperature", client_ms=9999.0)
-    fig = plots.samples(pd.concat([calls, dropped]), "client_ms", title="Calls")
+    fig = plots.calls(pd.concat([calls, dropped]), "client_ms", title="Calls")
     drawn = [float(x) for line in fig.axes[0].lines if line.get_marker() == "o" for x in line.get_xdata()]
     assert [70.0, 5.0] == drawn
     assert ["first call\nn = 1", "call 2\nn = 1"] == [label.get_text() for label in fig.axes[0].get_yticklabels()]
     plt.close(fig)
 
 
-def test_many_samples_become_a_distribution(calls):
+def test_many_calls_become_a_distribution(calls):
     """From fifty values on a bar from the 5th to the 95th percentile takes the place of the points."""
     many = pd.concat([calls.iloc[[0]].assign(client_ms=float(value)) for value in range(1, 102)])
-    fig = plots.samples(many, "client_ms", title="Calls", log=True)
+    fig = plots.calls(many, "client_ms", title="Calls", log=True)
     (bar,) = fig.axes[0].patches
     assert pytest.approx((6.0, 96.0)) == (bar.get_x(), bar.get_x() + bar.get_width())
     assert "client_ms: milliseconds (logarithmic)" in texts(fig)

@@ -8,7 +8,7 @@ from workbook.records import Provenance
 VARIANT = ["runtime", "arch", "memory_mb", "package"]
 TABLES = {
     published.cold_starts: 3569,
-    published.init_samples: 6197,
+    published.init_durations: 6197,
     published.init_history: 4476,
 }
 
@@ -71,14 +71,14 @@ def test_the_samples_make_the_published_medians():
     figures = published.cold_starts()
     medians = figures[(figures["source"] == "lambda-perf") & (figures["metric"] == "init_p50")]
     expected = medians.set_index(VARIANT)["value_ms"].sort_index()
-    actual = published.init_samples().groupby(VARIANT)["init_ms"].median().sort_index()
+    actual = published.init_durations().groupby(VARIANT)["init_ms"].median().sort_index()
     assert expected.index.equals(actual.index)
     assert expected.to_list() == pytest.approx(actual.to_list())
 
 
 def test_the_samples_are_of_the_day_that_is_promised():
     """The snapshot's rows carry the date that stands in the file's name."""
-    assert {published.SNAPSHOT} == set(published.init_samples()["date"].astype(str))
+    assert {published.SNAPSHOT} == set(published.init_durations()["date"].astype(str))
 
 
 def test_the_history_has_one_day_of_every_month():

@@ -7,10 +7,8 @@ without pandas.
 from importlib import import_module
 from typing import Any
 
-_HOME = {"open_lab": "workbook.lab", "Findings": "workbook.claims"} | dict.fromkeys(
-    ("caveats", "compare", "frame", "results", "summary"), "workbook.frames"
-)
-_MODULES = ("doctor", "lessons", "plots", "prices", "published")
+_HOME = {"open_lab": "workbook.lab", "frame": "workbook.frames", "Findings": "workbook.claims"}
+_MODULES = ("doctor", "errors", "lessons", "plots", "prices", "published", "statistics")
 __all__ = sorted([*_HOME, *_MODULES])
 
 

@@ -24,6 +24,10 @@ CLOCKS_MS = {
     "billed_ms": 1.0,
 }
 
+_NO_VALUE = statistics.Doubt(
+    "No call that counts has a value.", "Look at the summary: it says what became of the calls."
+)
+
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per record, with every column of a record and the same types whether or not there are rows.
@@ -109,11 +113,11 @@ def caveats(table: pd.DataFrame, clock: str) -> Caveats:
     _check_clock(clock)
     doubted: dict[str, list[str]] = {}
     for variant, calls in table.groupby("variant", sort=False):
-        for doubt in statistics.doubts(_values(calls, clock), resolution_ms=CLOCKS_MS[clock]):
-            doubted.setdefault(f"{doubt.fact} {doubt.remedy}", []).append(variant)
-    lines = [
-        f"? {', '.join(filter(None, variants))}: {said}".replace("? : ", "? ") for said, variants in doubted.items()
-    ]
+        values = _values(calls, clock)
+        found = statistics.doubts(values, resolution_ms=CLOCKS_MS[clock]) if values else [_NO_VALUE]
+        for doubt in found:
+            doubted.setdefault(str(doubt), []).append(variant)
+    lines = [f"? {', '.join(variants)}: {said}" for said, variants in doubted.items()]
     lines += [f"≠ {said}" for target in table["target"].unique() if (said := targets.artefact(target, clock))]
     return Caveats(tuple(lines or ["Nothing to doubt."]))
 

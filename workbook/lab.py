@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -90,7 +90,7 @@ class Lab:
 
     def __repr__(self) -> str:
         where = self.target.endpoint or f"account {self.target.account_id}, {self.target.region}"
-        return f"Lesson {self.lesson} on {self.target.name} ({where}), run {self.run_id}. Numbers are {self.target.provenance}."
+        return f"Lesson {self.lesson} on {self.target.name} ({where}), run {self.run_id}. What is measured on it is {self.target.provenance}."
 
     def open(self) -> None:
         """Begin a sitting: take away what earlier ones left on this target, and note where this one is."""
@@ -210,6 +210,17 @@ class Lab:
         """Send a signed GET to an HTTP API, keep the record, and return the call. See `calls.request`."""
         own = {"function": function, "run_id": self.run_id, "experiment": experiment, "via": "http_api", **labels}
         return self._kept(calls.request(self.target, "GET", url, **own))
+
+    def reported(self, answered: Sequence[calls.Call]) -> pd.DataFrame:
+        """Return one row per call of one function, completed by the REPORT lines in its log. See `calls.with_reports`."""
+        records = [call.record for call in answered]
+        completed = calls.with_reports(self.target, records)
+        for before, after in zip(records, completed, strict=True):
+            if after != before:
+                self._keep(after)
+        missing = sum(record.duration_ms is None for record in completed)
+        print(f"{len(completed) - missing} of {len(completed)} calls met their REPORT line.")
+        return frame(completed)
 
     def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 30) -> Any:
         """Ask until the condition holds, and return what it returned.

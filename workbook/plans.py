@@ -9,6 +9,7 @@ Whatever is compared is measured in turns, in a new order every round: a busy mo
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,7 +32,8 @@ class Judge:
     """Says what a record counts as, seeing the records of one plan in the order of their calls.
 
     A call is proven cold by an environment that no call before it met, and by an init phase that it waited for; it is
-    proven warm by an environment that is known. What isn't proven doesn't count.
+    proven warm by an environment that is known. What isn't proven doesn't count: neither an init phase that Lambda ran
+    ahead of the call, nor one that it ran again in an environment after a timeout.
     """
 
     def __init__(self, wanted: str | None) -> None:
@@ -48,9 +50,17 @@ class Judge:
             return record
         if record.error_type:
             return replace(record, counts_as="error")
-        proven = record.environment is not None and record.temperature == ("warm" if is_known else "cold")
+        expected = "warm" if is_known else "cold" if _waited_for_init(record) else None
+        proven = record.environment is not None and record.temperature == expected
         right = self._wanted is None or (proven and record.temperature == self._wanted)
         return replace(record, counts_as="result" if right else "wrong temperature")
+
+
+def _waited_for_init(record: Record) -> bool:
+    """Return whether the caller can have waited for the init phase, as far as there is a REPORT line to tell."""
+    if record.duration_ms is None:
+        return True
+    return record.init_ms is not None and record.client_ms >= record.init_ms + record.duration_ms
 
 
 def interleaved(names: Iterable[str], repeats: int, rng: random.Random) -> Iterator[tuple[int, str]]:
@@ -78,16 +88,21 @@ def cold(
     rng: random.Random,
     keep: Keep = lambda _: None,
 ) -> list[Record]:
-    """Call each variant `repeats` times, each time after `prepare(variant)` has made its environments useless.
+    """Call each variant until `repeats` calls count, each after `prepare(variant)` has made its environments useless.
+
+    Calls that don't count are made up for by further rounds, up to twice as many rounds in all.
 
     Raises:
         ParameterError: as `interleaved` does.
     """
-    judge, records = Judge("cold"), []
-    for attempt, variant in interleaved(variants, repeats, rng):
-        prepare(variant)
-        records.append(judge(variants[variant](variant=variant, attempt=attempt)))
-        keep(records[-1])
+    judge, records, counted = Judge("cold"), [], Counter()
+    for attempt, variant in interleaved(variants, 2 * repeats, rng):
+        if counted[variant] < repeats:
+            prepare(variant)
+            record = judge(variants[variant](variant=variant, attempt=attempt))
+            counted[variant] += record.counts_as == "result"
+            records.append(record)
+            keep(record)
     return records
 
 

@@ -76,7 +76,7 @@ def where_time_goes(calls: pd.DataFrame, *, title: str, guess_ms: float | None =
     return fig
 
 
-def samples(table: pd.DataFrame, clock: str, *, title: str, log: bool = False) -> Figure:
+def calls(table: pd.DataFrame, clock: str, *, title: str, log: bool = False) -> Figure:
     """Return a figure with a row per variant: each call that counts, and the median with its 95 % interval.
 
     Above 50 values a bar from the 5th to the 95th percentile takes the place of the points.

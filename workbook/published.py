@@ -29,7 +29,7 @@ def cold_starts() -> pd.DataFrame:
     return table.assign(provenance=_provenance(table).mask(stated, str(Provenance.DOCUMENTED)))
 
 
-def init_samples() -> pd.DataFrame:
+def init_durations() -> pd.DataFrame:
     """Return every Init Duration, in milliseconds, that lambda-perf took of a hello world on one day: ten per variant.
 
     A variant is a runtime, an architecture, a memory size and a package (zip or image). The time to place and download

@@ -19,19 +19,23 @@ def proven_cold(answer: Any) -> str | None:
     got = answer([dict(call) for call in _CALLS])
     if got is None:
         return "It returned None: did it print, where it should return?"
-    if list(got) == [0, 2]:
+    got = list(got)
+    if got == [0, 2]:
         return None
-    if 3 in got or 5 in got:
+    if got == [1, 3]:
+        return "These are the right calls, counted from 1; positions count from 0."
+    if 3 in got:
         return (
             "It takes a call in an environment that was met before for a cold one, because it has an Init Duration. "
-            "Both proofs are needed: a new log stream and an Init Duration."
+            "Both proofs are needed: a stream that is new, and an Init Duration."
         )
     if 4 in got:
+        return "It takes a new stream alone for proof; without an Init Duration cold isn't proven. Both are needed."
+    if 5 in got:
         return (
-            "It takes a call in a new environment for a cold one, although REPORT has no Init Duration for it: that "
-            "environment was made ahead of the call. Both proofs are needed."
+            "Remember every stream that you meet, not only those of cold calls: the last call's stream was met before."
         )
-    return f"Of six calls in the streams a, a, b, b, c, c it returns {list(got)!r}; the numbers count from 0."
+    return f"Of six calls in the streams a, a, b, b, c, c it returns {got!r}. Positions count from 0."
 
 
 def waiting_at_nine(answer: Any) -> str | None:
@@ -53,8 +57,8 @@ def spared_ms(answer: Any) -> str | None:
             return "It returned None: did it print, where it should return?"
         if abs(got - spared) > 1e-6:
             return (
-                f"Of a preparation of {prepare_ms} ms, needed by {share:.0%} of first calls, it says that late spares "
-                f"{got:g} ms. Early, each of them waits {prepare_ms} ms; late, only those that need it."
+                f"For a preparation of {prepare_ms} ms and a share of {share:g} it says that late saves {got:g} ms. "
+                f"Early, each first call waits {prepare_ms} ms; late, only those that need it. The share is from 0 to 1."
             )
     return None
 
