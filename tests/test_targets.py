@@ -20,7 +20,7 @@ from botocore.credentials import Credentials
 
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
-from workbook.targets import Target, artefact, connect, departure
+from workbook.targets import Target, artefact, connect, measured_answer
 
 
 @dataclass
@@ -457,19 +457,30 @@ def test_an_answer_says_when_it_was_asked_for_and_how_long_it_took(listener: Lis
     assert before <= answer.sent_at <= datetime.now(UTC) - timedelta(milliseconds=200)
 
 
-def test_each_thread_knows_its_own_departure(target: Target):
-    """Calls made side by side have a departure each, though they share a client."""
-    client, moments = target.measured_client("sts"), []
+def test_each_thread_knows_its_own_measured_answer(target: Target):
+    """Calls made side by side share a client, and each is told its own clock."""
+    client, answers = target.measured_client("sts"), []
 
     def call() -> None:
         client.get_caller_identity()
-        moments.append(departure())
+        answers.append(measured_answer())
 
     for _ in range(2):
         thread = Thread(target=call)
         thread.start()
         thread.join()
-    assert moments[0] < moments[1]
+    assert answers[0].sent_at < answers[1].sent_at
+    assert [200, 200] == [answer.status for answer in answers]
+
+
+def test_a_measured_call_is_understood_by_boto3(target: Target):
+    """What boto3 makes of an answer is the same, whoever sent the call: values, streams and errors."""
+    client = target.measured_client("s3")
+    client.create_bucket(Bucket="measured")
+    client.put_object(Bucket="measured", Key="key", Body=b"content")
+    assert b"content" == client.get_object(Bucket="measured", Key="key")["Body"].read()
+    with pytest.raises(client.exceptions.NoSuchKey):
+        client.get_object(Bucket="measured", Key="other")
 
 
 @pytest.mark.parametrize(

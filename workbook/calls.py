@@ -13,11 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ResponseStreamingError
-
-from workbook.errors import TargetError
 from workbook.records import Record
-from workbook.targets import Target, departure
+from workbook.targets import Target, measured_answer
 
 _REPORT_FIELD = {
     "duration_ms": re.compile(r"\tDuration: ([\d.]+) ms"),
@@ -76,16 +73,9 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
     try:
         response = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
         raw = response["Payload"].read()
-    except ResponseStreamingError as error:
-        raise TargetError(
-            f"The target {target.name} broke off in the middle of an answer.",
-            why="Half an answer is none.",
-            fix="Run the notebook again; if it stays so, look into the emulator's log.",
-        ) from error
     except client.exceptions.TooManyRequestsException as error:
         response, raw = error.response, json.dumps({"errorType": error.response["Error"]["Code"]}).encode()
-    ended = time.perf_counter()
-    started_at, start = departure()
+    measured = measured_answer()
     answer = json.loads(raw) if raw else None
     log = base64.b64decode(response.get("LogResult", "")).decode(errors="replace")
     failed = response.get("FunctionError") or "Error" in response
@@ -98,8 +88,8 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
             run_id=run_id,
             experiment=experiment,
             via="invoke",
-            started_at=started_at.isoformat(),
-            client_ms=(ended - start) * 1000,
+            started_at=measured.sent_at.isoformat(),
+            client_ms=measured.took_ms,
             status=response["ResponseMetadata"]["HTTPStatusCode"],
             error_type=answer.get("errorType", "Unknown") if failed else None,
             request_id=response["ResponseMetadata"].get("RequestId"),

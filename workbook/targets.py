@@ -5,6 +5,7 @@ account. What differs between them stands in this module and nowhere else.
 """
 
 import functools
+import io
 import ipaddress
 import json
 import os
@@ -13,7 +14,7 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,15 @@ import boto3
 import botocore.session
 import localstack_client.session
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+    AWSPreparedRequest,
+    AWSRequest,
+    AWSResponse,
+)
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
@@ -50,7 +59,9 @@ _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between
 _CONNECTIONS = 1000
 _NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since
 _client_creation = threading.Lock()  # a boto3 session must not create two clients at the same time
-_departure = threading.local()
+_clock = threading.local()  # each thread's last departure, and its last measured answer
+_MEASURED_LIMIT_S = 120
+_NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits 40 ms for the headers to be acknowledged
 
 
 _SHARED = "caller, emulator and functions share this machine's processors, and no network lies between them"
@@ -117,13 +128,9 @@ class Target:
         """
         if service not in self._measured_clients:
             # The option named max_attempts counts retries; total_max_attempts counts attempts, so 1 is the first and last.
-            config = Config(
-                retries={"mode": "standard", "total_max_attempts": 1},
-                read_timeout=120,
-                max_pool_connections=_CONNECTIONS,
-            )
+            config = Config(retries={"mode": "standard", "total_max_attempts": 1})
             client = self._measured_clients[service] = self._create_client(service, config)
-            client.meta.events.register_last("before-send", _note_departure)
+            client.meta.events.register_last("before-send", self._send_measured)
         return self._measured_clients[service]
 
     def url(self, url: str) -> str:
@@ -169,15 +176,22 @@ class Target:
         if sign:
             credentials = self._session.get_credentials().get_frozen_credentials()
             SigV4Auth(credentials, _signing_name(url), self.region).add_auth(request)
-        prepared, connections = request.prepare(), _connections(timeout_s, through_proxy=self.endpoint is None)
-        sent_at, start = datetime.now(UTC), time.perf_counter()
         try:
-            answer = connections.send(prepared)
-            content = answer.content
+            return self._exchange(request.prepare(), timeout_s)
         except _NO_ANSWER as error:
             raise self._no_answer(error) from error
-        took_ms = (time.perf_counter() - start) * 1000
-        return HttpAnswer(answer.status_code, answer.headers, content, sent_at, took_ms)
+
+    def _exchange(self, request: AWSPreparedRequest, timeout_s: float) -> HttpAnswer:
+        """Send a request and read its answer to the end: the one place where the client's clock runs."""
+        answer = _connections(timeout_s, through_proxy=self.endpoint is None).send(request)
+        body, ended = answer.content, time.perf_counter()
+        sent_at, start = _clock.departure
+        return HttpAnswer(answer.status_code, answer.headers, body, sent_at, (ended - start) * 1000)
+
+    def _send_measured(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Send a call in botocore's place, which asks before it sends, and remember the answer with its clock."""
+        _clock.answer = answer = self._exchange(request, _MEASURED_LIMIT_S)
+        return AWSResponse(request.url, answer.status, answer.headers, _ReadBody(answer.body))
 
     @functools.cached_property
     def _session(self) -> Any:
@@ -277,12 +291,12 @@ def artefact(name: str, clock: str) -> str | None:
     return _ARTEFACTS[name].get(clock)
 
 
-def departure() -> tuple[datetime, float]:
-    """Return when this thread's last call by a measured client went out: as a time, and on the clock `time.perf_counter`.
+def measured_answer() -> HttpAnswer:
+    """Return what this thread's last call by a measured client was answered, with its clock.
 
-    What comes before it, such as checking and signing the request, is boto3's work and none of the answer's time.
+    The clock leaves out boto3's own work, such as checking and signing the call before, and parsing the answer after.
     """
-    return _departure.moment
+    return _clock.answer
 
 
 def is_started_here(name: str) -> bool:
@@ -295,8 +309,43 @@ def capabilities(name: str) -> frozenset[str]:
     return _CAPABILITIES[name]
 
 
-def _note_departure(**_: Any) -> None:
-    _departure.moment = datetime.now(UTC), time.perf_counter()
+class _Clocked:
+    """A connection that notes when a request goes out over it. A TLS connection has been opened by then."""
+
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        _clock.departure = datetime.now(UTC), time.perf_counter()
+        super().endheaders(*args, **kwargs)
+
+
+class _ClockedHTTP(_Clocked, AWSHTTPConnection):
+    pass
+
+
+class _ClockedHTTPS(_Clocked, AWSHTTPSConnection):
+    pass
+
+
+class _ClockedHTTPPool(AWSHTTPConnectionPool):
+    ConnectionCls = _ClockedHTTP
+
+
+class _ClockedHTTPSPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _ClockedHTTPS
+
+
+class _ClockedSession(URLLib3Session):
+    """botocore's pool of connections, with clocks on them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._pool_classes_by_scheme |= {"http": _ClockedHTTPPool, "https": _ClockedHTTPSPool}
+
+
+class _ReadBody(io.BytesIO):
+    """A body that has been read, in the shape in which botocore reads one."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
 
 
 def _connect_aws(endpoint: str | None, region: str, account_id: str | None, cap_usd: float | None) -> Target:
@@ -407,11 +456,10 @@ def _encode(body: Any) -> bytes:
 @functools.cache
 def _connections(timeout_s: float, *, through_proxy: bool) -> URLLib3Session:
     """Return the pool of kept-alive connections for requests with that time limit."""
-    return URLLib3Session(
-        socket_options=[
-            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        ],  # a body that waits for an acknowledgement is 40 ms late
+    return _ClockedSession(
         timeout=timeout_s,
+        socket_options=[_NO_DELAY],
+        verify=os.environ.get("AWS_CA_BUNDLE") or True,
         proxies=urllib.request.getproxies() if through_proxy else None,
         max_pool_connections=_CONNECTIONS,
     )
