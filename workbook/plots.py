@@ -217,7 +217,7 @@ def _house(provenance: Any, height: float = 3.2) -> Iterator[tuple[Figure, Axes]
     with plt.style.context(_STYLE):
         fig, ax = plt.subplots(figsize=(plt.rcParams["figure.figsize"][0], height))
         said = provenance if isinstance(provenance, str) else ", ".join(dict.fromkeys(provenance))
-        fig.supxlabel(f"numbers: {said}", x=0.995, ha="right", fontsize=10, color="0.35")
+        fig.supxlabel(f"numbers: {said}", x=0.995, ha="right", fontsize=11, color="0.35")
         yield fig, ax
 
 
