@@ -1,52 +1,41 @@
-"""`make bench`: emulator, calls and deployment, each beside its peer, in one table of ratios.
+"""`make bench`: what the workbook takes beside what one would use instead, and whether it holds what it aims at.
 
-Alternatives take turns, so that a busy moment of the machine meets all of them. Medians are shown with the middle half of
-the values; a ratio below 1 means that the workbook takes less. Nothing here fails a test: durations differ by machine.
+Alternatives take turns, so that a busy moment of the machine meets all of them. A figure is a median unless its row says
+otherwise, and stands with its 95 % interval; `?` is a side that so few values can't bound. Figures whose intervals overlap
+are not ranked. Nothing here fails a test: durations differ by machine.
+
+`python -m benchmarks TOPIC …` runs some topics only.
 """
 
-import itertools
+import argparse
+import importlib
 import json
-import statistics
-from dataclasses import asdict, dataclass
 
-from benchmarks import calls, deployment, start
 from workbook.lab import RESULTS, new_run_id
 from workbook.runs.versions import git_state, versions
 
-
-@dataclass(frozen=True)
-class Row:
-    """One quantity of the workbook's, in milliseconds, beside a peer's."""
-
-    what: str
-    peer: str
-    ours_ms: list[float]
-    peers_ms: list[float]
-
-    @property
-    def ratio(self) -> float:
-        """The workbook's median over the peer's."""
-        return statistics.median(self.ours_ms) / statistics.median(self.peers_ms)
+TOPICS = ("start", "calls", "deployment", "instrument", "intervals", "wall")
 
 
 def main() -> None:
-    """Measure everything, print the table, and keep the values in `data/results`."""
+    """Measure the chosen topics or all, print a table for each, and keep the values in `data/results`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Set the workbook beside its peers.")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"out of: {', '.join(TOPICS)}; all if none is named")
+    chosen = parser.parse_args().topics or TOPICS
+    if unknown := [name for name in chosen if name not in TOPICS]:
+        parser.error(f"there is no topic {unknown[0]!r}; choose from: {', '.join(TOPICS)}")
     rows = []
-    print(f"{'':<44}{'workbook':>24}  {'peer':<20}{'':>24}{'ratio':>8}")
-    for what, peer, ours_ms, peers_ms in itertools.chain(start.measure(), calls.measure(), deployment.measure()):
-        row = Row(what, peer, ours_ms, peers_ms)
-        rows.append(row)
-        print(f"{what:<44}{_spread(ours_ms):>24}  {peer:<20}{_spread(peers_ms):>24}{row.ratio:>8.2f}", flush=True)
+    for name in chosen:
+        topic = importlib.import_module(f"benchmarks.{name}")
+        print(f"\n{topic.__doc__.splitlines()[0]}\n\n{'':60}  {'workbook':>26}  {'peer':>26}", flush=True)
+        for row in topic.measure():
+            rows.append({"topic": name} | row.to_facts())
+            ours, peers = (f"{figure} {row.unit}".rstrip() if figure else "" for figure in (row.ours, row.peers))
+            print(f"{row.what:60}  {ours:>26}  {peers:>26}  {row.peer:18}  {row.reading}".rstrip(), flush=True)
     path = RESULTS / f"bench-{new_run_id()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"versions": versions(), "git": git_state(), "rows": [asdict(row) | {"ratio": row.ratio} for row in rows]}
-    path.write_text(json.dumps(facts, indent=2) + "\n")
+    path.write_text(json.dumps({"versions": versions(), "git": git_state(), "rows": rows}, indent=2) + "\n")
     print(f"\nAll values are in {path}.")
-
-
-def _spread(values_ms: list[float]) -> str:
-    low, middle, high = statistics.quantiles(values_ms, n=4)
-    return f"{middle:.1f} ms [{low:.1f}, {high:.1f}]"
 
 
 if __name__ == "__main__":

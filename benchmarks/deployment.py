@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.peers import clean_environment, tool
+from benchmarks.rows import Figure, Row
 from workbook import emulator, targets
 
-ROUNDS = 5
+ROUNDS = 6  # the fewest that bound a median on both sides
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "infra" / "01_first_function.yaml"
 BUCKET = "bench-artifacts"
@@ -33,7 +34,7 @@ else:
 """
 
 
-def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
+def measure() -> Iterator[Row]:
     """Yield four rows: deploying and taking away, beside `sam` and beside `aws`."""
     sam, aws = str(tool("sam", "sam")), str(tool("awscli", "aws"))
     with (
@@ -78,8 +79,8 @@ def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
                 deploy_ms[side].append(_timed(deploys[side], variables))
                 remove_ms[side].append(_timed(removals[side], variables))
     for peer in ("aws-sam-cli", "awscli"):
-        yield "deploying a template of five functions", peer, deploy_ms["workbook"], deploy_ms[peer]
-        yield "taking it away", peer, remove_ms["workbook"], remove_ms[peer]
+        for what, taken_ms in (("deploying a template of five functions", deploy_ms), ("taking it away", remove_ms)):
+            yield Row(what, "ms", Figure.quantile(taken_ms["workbook"]), peer, Figure.quantile(taken_ms[peer]))
 
 
 def _timed(commands: Sequence[Sequence[str]], variables: dict[str, str]) -> float:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.rows import Figure, Row
 from workbook import emulator
 from workbook.emulator.upstream import plain
 
 ROUNDS = 7
 
 
-def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
+def measure() -> Iterator[Row]:
     """Yield one row: milliseconds from the command to the first answer."""
     ours, peers = [], []
     with tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder:
@@ -23,4 +24,4 @@ def measure() -> Iterator[tuple[str, str, list[float], list[float]]]:
             begun = time.perf_counter()
             with plain(Path(sys.executable)):
                 peers.append((time.perf_counter() - begun) * 1000)
-    yield "start of the emulator", "plain MiniStack", ours, peers
+    yield Row("start of the emulator", "ms", Figure.quantile(ours), "plain MiniStack", Figure.quantile(peers))

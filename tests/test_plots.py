@@ -80,6 +80,14 @@ def test_calls_show_every_call_that_counts_and_no_other(calls):
     plt.close(fig)
 
 
+def test_a_variant_of_which_nothing_counts_has_an_empty_row(calls):
+    """Where every call was dropped, the figure says so instead of failing."""
+    fig = plots.calls(calls.assign(counts_as="error"), "client_ms", title="Calls")
+    assert [] == list(fig.axes[0].lines)
+    assert ["first call\nn = 0", "call 2\nn = 0"] == [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    plt.close(fig)
+
+
 def test_many_calls_become_a_distribution(calls):
     """From fifty values on a bar from the 5th to the 95th percentile takes the place of the points."""
     many = pd.concat([calls.iloc[[0]].assign(client_ms=float(value)) for value in range(1, 102)])

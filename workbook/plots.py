@@ -79,17 +79,19 @@ def where_time_goes(calls: pd.DataFrame, *, title: str, guess_ms: float | None =
 def calls(table: pd.DataFrame, clock: str, *, title: str, log: bool = False) -> Figure:
     """Return a figure with a row per variant: each call that counts, and the median with its 95 % interval.
 
-    Above 50 values a bar from the 5th to the 95th percentile takes the place of the points.
+    From 50 values on a bar from the 5th to the 95th percentile takes the place of the points. A variant of which no call
+    counts has an empty row.
     """
     said = frames.summary(table, clock)
     with _house(table["provenance"], height=_height(len(said))) as (fig, ax):
         for row, (variant, line) in enumerate(said.iterrows()):
-            values = frames.results(table[table["variant"] == variant])[clock].dropna()
-            _draw_values(ax, row, values.tolist(), median=line["median_ms"], interval=line["interval_ms"])
+            values = frames.results(table[table["variant"] == variant])[clock].dropna().tolist()
+            if values:
+                _draw_values(ax, row, values, median=line["median_ms"], interval=line["interval_ms"])
         ax.set_yticks(range(len(said)), [f"{variant}\nn = {n}" for variant, n in said["n"].items()])
         ax.set_ylim(len(said) - 0.4, -0.6)
         ax.set_title(title)
-        _milliseconds(ax, f"{clock}: milliseconds", log=log, floor=True)
+        _milliseconds(ax, f"{clock}: milliseconds", log=log)
     return fig
 
 
@@ -122,26 +124,27 @@ def ranked(values_ms: Sequence[float], *, provenance: str, title: str) -> Figure
             ax.annotate(f"{name} {value:.3g}", (1, value), xytext=(0, 3), textcoords="offset points", color=colour)
         ax.set_title(title)
         ax.set_xlabel("calls, fastest first")
-        _milliseconds(ax, "milliseconds", log=True, floor=True, axis="y")
+        _milliseconds(ax, "milliseconds", log=True, axis="y")
     return fig
 
 
 # what others measured on AWS
 
 
-def inits(table: pd.DataFrame, *, by: str = "runtime", title: str, guess_ms: float | None = None) -> Figure:
-    """Return a figure with a row per group of published Init Durations, shortest median first, and the learner's guess.
+def inits(table: pd.DataFrame, *, title: str, guess_ms: float | None = None) -> Figure:
+    """Return a figure with a row per runtime of published Init Durations, shortest median first, and the learner's guess.
 
-    `table` has `init_ms`, `provenance` and the column that it is grouped `by`.
+    `table` has the columns `runtime`, `init_ms` and `provenance`.
     """
-    groups = sorted(((values.tolist(), name) for name, values in table.groupby(by)["init_ms"]), key=_median_of)
-    with _house(table["provenance"], height=_height(len(groups))) as (fig, ax):
-        for row, (values, _) in enumerate(groups):
-            _draw_values(
-                ax, row, values, median=statistics.quantile(values, 0.5), interval=statistics.quantile_interval(values)
-            )
-        ax.set_yticks(range(len(groups)), [name for _, name in groups])
-        ax.set_ylim(len(groups) - 0.4, -0.6)
+    runtimes = table.groupby("runtime")["init_ms"]
+    order = runtimes.median().sort_values().index
+    with _house(table["provenance"], height=_height(len(order))) as (fig, ax):
+        for row, runtime in enumerate(order):
+            values = runtimes.get_group(runtime).tolist()
+            said = statistics.summarise(values)
+            _draw_values(ax, row, values, median=said.median, interval=said.median_interval)
+        ax.set_yticks(range(len(order)), order)
+        ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_title(title)
         _milliseconds(ax, "Init Duration in milliseconds", log=True)
         _draw_guess(ax, guess_ms)
@@ -244,15 +247,15 @@ def _draw_values(ax: Axes, row: int, values: list[float], *, median: float, inte
         ax.plot([interval.low, interval.high], [row, row], color="black", linewidth=2)
 
 
-def _milliseconds(ax: Axes, label: str, *, log: bool, floor: bool = False, axis: str = "x") -> None:
-    """Name an axis of time, with plain numbers on it; on a linear one 0 is in sight where `floor` asks for it."""
+def _milliseconds(ax: Axes, label: str, *, log: bool, axis: str = "x") -> None:
+    """Name an axis of time, with plain numbers on it; a linear one begins at 0."""
     scaled = ax.xaxis if axis == "x" else ax.yaxis
     if log:
         (ax.set_xscale if axis == "x" else ax.set_yscale)("log")
         scaled.set_major_locator(LogLocator(subs=(1, 2, 5)))
         scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
         scaled.set_minor_formatter(NullFormatter())
-    elif floor:
+    else:
         (ax.set_xlim if axis == "x" else ax.set_ylim)(0)
     scaled.set_label_text(f"{label} (logarithmic)" if log else label)
 
@@ -282,7 +285,3 @@ def _name_ends(ax: Axes, drawn: Mapping[str, Line2D]) -> None:
 def _plain(value: float) -> str:
     """Return a number with three meaningful digits and no exponent."""
     return f"{float(f'{value:.3g}'):,.10f}".rstrip("0").rstrip(".")
-
-
-def _median_of(group: tuple[list[float], str]) -> float:
-    return statistics.quantile(group[0], 0.5)
