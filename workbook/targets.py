@@ -113,12 +113,17 @@ class Target:
         return capabilities(self.name)
 
     def client(self, service: str, **config: Any) -> Any:
-        """Return a boto3 client for managing resources: it backs off and retries.
+        """Return a boto3 client for managing resources, the same one each time: it backs off and retries.
 
-        `config` are options of botocore's `Config`, such as `read_timeout=5`. A call that gets no answer raises TargetError.
+        `config` are options of botocore's `Config`, such as `read_timeout=5`; with them the client is a new one. A call that
+        gets no answer raises TargetError.
         """
         retries = {"mode": "standard", "total_max_attempts": _CONTROL_ATTEMPTS}
-        return self._create_client(service, Config(**{"retries": retries, **config}))
+        if config:
+            return self._create_client(service, Config(**{"retries": retries, **config}))
+        if service not in self._clients:
+            self._clients[service] = self._create_client(service, Config(retries=retries))
+        return self._clients[service]
 
     def measured_client(self, service: str) -> Any:
         """Return the boto3 client for measured calls: it never retries, and waits 120 s for an answer.
@@ -198,6 +203,10 @@ class Target:
         if self.name == "aws":
             return boto3.Session(region_name=self.region)
         return _EmulatorSession(self.region, self.account_id)
+
+    @functools.cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     @functools.cached_property
     def _measured_clients(self) -> dict[str, Any]:
