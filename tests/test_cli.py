@@ -4,12 +4,15 @@ import io
 import json
 import subprocess
 import sys
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import small_notebooks
 
 from workbook import runs
 from workbook.cli import main
+from workbook.costs import Scenario, bill
 from workbook.targets import Target
 
 
@@ -21,12 +24,12 @@ def notebooks(tmp_path):
 def test_help_names_every_command_and_option_and_gives_examples(capsys):
     """Whoever types --help sees all that there is."""
     shown = ""
-    for arguments in (["--help"], ["run", "--help"]):
+    for arguments in (["--help"], ["run", "--help"], ["cost", "--help"]):
         with pytest.raises(SystemExit, match="0"):
             main(arguments)
         shown += capsys.readouterr().out
 
-    for word in ("run", "clean", "doctor", "lab", "examples:"):
+    for word in ("run", "clean", "doctor", "cost", "lab", "examples:"):
         assert word in shown
     for option in (
         "--only",
@@ -39,6 +42,7 @@ def test_help_names_every_command_and_option_and_gives_examples(capsys):
         "--cell-limit",
         "--out",
         "--resume",
+        "--json",
     ):
         assert option in shown
 
@@ -132,3 +136,59 @@ def test_doctor_prints_a_table_or_json(capsys):
     assert (not facts["ready"]) == bool(status)
     assert len(facts["lanes"]) > 5
     assert all(lane["name"] in table for lane in facts["lanes"])
+
+
+EXAMPLE = Path(__file__).parent.parent / "docs" / "api.json"
+
+
+def test_cost_prints_a_table_or_json(capsys):
+    """The same bill for a reader and for a program, with the digits that its amounts have."""
+    priced = bill(Scenario.parse(json.loads(EXAMPLE.read_text(), parse_float=Decimal)))
+
+    assert (0, 0) == (main(["cost", str(EXAMPLE)]), main(["cost", str(EXAMPLE), "--json"]))
+    table, brace, facts = capsys.readouterr().out.partition("{\n")
+    assert f"{priced}\n" == table
+    assert priced.to_facts() == json.loads(brace + facts, parse_float=Decimal)
+
+
+def test_cost_answers_without_pandas():
+    """A bill needs neither the tables' library nor anything of AWS's."""
+    code = (
+        "import sys; from workbook.cli import main; main(sys.argv[1:]);"
+        "print(sorted({'pandas', 'numpy', 'boto3', 'papermill'} & sys.modules.keys()))"
+    )
+
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "cost", str(EXAMPLE)], capture_output=True, text=True, check=True
+    )
+
+    assert "[]" == answer.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "No such file"),
+        ("", "no JSON that can be read"),
+        ("{'region': 1}", "no JSON that can be read"),
+        ("\udcff", "can't decode byte"),
+        ("[" * 100_000, "no JSON that can be read"),
+        ('{"duration_ms": 1e99999999999999999999}', "a number beyond all bounds"),
+        ("[]", "can't describe the scenario"),
+        ('{"region": "us-east-1"}', "lacks requests_per_month, memory_mb, duration_ms"),
+        (EXAMPLE.read_text().replace("42.5", "NaN"), "duration_ms in the scenario is nan"),
+        (EXAMPLE.read_text().replace("42.5", "true"), "duration_ms in the scenario is True"),
+    ],
+    ids=["missing", "empty", "no JSON", "no text", "deep", "endless", "list", "incomplete", "NaN", "bool"],
+)
+def test_a_scenario_that_cant_be_priced_is_a_sentence_and_status_2(tmp_path, capsys, content, expected):
+    """No traceback, whatever the file holds: what is wrong, why it matters, and what to do."""
+    scenario = tmp_path / "api.json"
+    if content is not None:
+        scenario.write_text(content, encoding="utf-8", errors="surrogateescape")
+
+    assert 2 == main(["cost", str(scenario)])
+    out, err = capsys.readouterr()
+    assert ("", 1) == (out, err.count("\n"))
+    assert err.startswith("workbook: ")
+    assert expected in err

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from workbook.errors import ParameterError
-from workbook.prices import due, price
+from workbook.prices import cost, due, price
 
 
 def test_a_price_says_what_it_is_of_and_when_it_was_seen():
@@ -95,6 +95,48 @@ def test_a_price_that_nobody_confirmed_is_not_assumed(service, sku, usage):
     """A blank row ends in an error, also where another tier of the same meter is known."""
     with pytest.raises(ParameterError, match=f"Nobody has confirmed the price of {service} {sku} in eu-west-1"):
         price(service, sku, region="eu-west-1", usage=usage)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "used", "expected"),
+    [
+        (0, 0, []),
+        (1, 0, [(1, "0.000001")]),
+        (300_000_000, 0, [(300_000_000, "0.000001")]),
+        (432_000_000, 0, [(300_000_000, "0.000001"), (132_000_000, "0.0000009")]),
+        (2, 299_999_999, [(1, "0.000001"), (1, "0.0000009")]),
+        (Decimal("0.5"), 300_000_000, [(Decimal("0.5"), "0.0000009")]),
+    ],
+)
+def test_a_quantity_costs_what_each_of_its_tiers_asks(quantity, used, expected):
+    """A month's usage is cut where tiers meet, after what the month has already used."""
+    slices = cost("API Gateway", "http-requests", quantity, used=used)
+
+    assert [(units, Decimal(usd)) for units, usd in expected] == [(part.quantity, part.price.usd) for part in slices]
+    assert [units * Decimal(usd) for units, usd in expected] == [part.cost_usd for part in slices]
+
+
+def test_a_quantity_may_reach_through_every_tier():
+    """20 billion GB-seconds are 6, 9 and 5 billion at three prices, and nothing is rounded."""
+    slices = cost("Lambda", "duration-x86", 20 * 10**9)
+
+    assert [6 * 10**9, 9 * 10**9, 5 * 10**9] == [part.quantity for part in slices]
+    assert Decimal("301667.2") == sum(part.cost_usd for part in slices)
+
+
+def test_a_quantity_that_reaches_what_the_book_lacks_has_no_cost():
+    """A tier without a price is named, also behind tiers that have one; so is what lies beyond an allowance."""
+    with pytest.raises(ParameterError, match="Nobody has confirmed the price of API Gateway websocket-messages"):
+        cost("API Gateway", "websocket-messages", 10**9 + 1, region="eu-west-1")
+    with pytest.raises(ParameterError, match="no price at a monthly usage of 1,000,000"):
+        cost("Lambda", "free-requests", 1_000_001, region="global")
+
+
+@pytest.mark.parametrize("quantity", [-1, Decimal("-Infinity"), Decimal("Infinity"), float("nan")])
+def test_a_quantity_that_is_no_amount_has_no_cost(quantity):
+    """Less than nothing is refused, and so is what has no end or is not a number."""
+    with pytest.raises(ParameterError, match=f"A quantity of {quantity} can't be priced"):
+        cost("Lambda", "requests", quantity)
 
 
 def test_a_price_is_due_from_the_day_after_its_review_date():

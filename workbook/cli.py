@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +26,7 @@ examples:
   python -m workbook run --only 00 01 --quick   two lessons, with fewer repeats
   python -m workbook run --set repeats=50       another value for a parameter of the notebooks
   python -m workbook run --resume               what the newest run left undone
+  python -m workbook cost docs/api.json         what a month of that API costs on AWS
   python -m workbook clean --keep 5             all but the five newest run folders go
   python -m workbook doctor                     whether this machine is ready
 """
@@ -105,6 +107,14 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0 if examination.ready else 1
 
 
+def _cost(options: argparse.Namespace) -> int:
+    from workbook import costs
+
+    bill = costs.bill(costs.Scenario.parse(_read_json(options.scenario)))
+    print(json.dumps(bill.to_facts(), indent=2, ensure_ascii=False, default=_json_number) if options.json else bill)
+    return 0
+
+
 def _lab(_: argparse.Namespace) -> NoReturn:
     from workbook.runs.session import open_jupyterlab
 
@@ -144,6 +154,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--json", action="store_true", help="print the table as JSON")
     check.set_defaults(command=_doctor)
+
+    cost = commands.add_parser(
+        "cost",
+        help="say what a described API costs in a month",
+        description="Say what a month of a described API costs on AWS, item by item, and what that takes for granted.",
+    )
+    cost.add_argument(
+        "scenario", type=Path, metavar="SCENARIO.json", help="the description; docs/api.json is an example"
+    )
+    cost.add_argument("--json", action="store_true", help="print the bill as JSON")
+    cost.set_defaults(command=_cost)
 
     lab = commands.add_parser(
         "lab",
@@ -224,6 +245,30 @@ class _Setting(argparse.Action):
         if not (name and equals):
             parser.error(f"argument --set: {pair!r} is not NAME=VALUE")
         namespace.settings = {**getattr(namespace, "settings", {}), name.strip(): value.strip()}
+
+
+def _read_json(path: Path) -> object:
+    """Return what the file holds, with fractions as Decimal."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ParameterError(
+            f"{path} can't be read: {error.strerror or error}.",
+            why="There is nothing to price.",
+            fix="Give a file that describes an API, as docs/api.json does.",
+        ) from error
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        reason = "it holds a number beyond all bounds" if isinstance(error, ArithmeticError) else error
+        raise ParameterError(
+            f"{path} is no JSON that can be read: {reason}.",
+            why="A description that can't be read can't be priced.",
+            fix="Compare it with docs/api.json.",
+        ) from error
+
+
+def _json_number(amount: Decimal) -> int | float:
+    """Return the amount for JSON, which writes the shortest digits that mean it."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 def _count(text: str) -> int:

@@ -39,6 +39,19 @@ class Price:
         return on > self.review_by
 
 
+@dataclass(frozen=True)
+class Slice:
+    """So many units at one price: the part of a month's usage that falls into one tier."""
+
+    quantity: Decimal
+    price: Price
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What the slice costs, in US dollars, not rounded."""
+        return self.quantity * self.price.usd
+
+
 def price(service: str, sku: str, *, region: str = "us-east-1", usage: float | Decimal = 0) -> Price:
     """Return the price of the tier into which the unit after `usage` units in a month falls.
 
@@ -74,6 +87,35 @@ def price(service: str, sku: str, *, region: str = "us-east-1", usage: float | D
             fix="Ask for another region, or fill in the row of data/reference/prices.csv with its source.",
         )
     return _price(row)
+
+
+def cost(
+    service: str, sku: str, quantity: Decimal | int, *, region: str = "us-east-1", used: Decimal | int = 0
+) -> list[Slice]:
+    """Return what `quantity` units cost after the `used` ones of a month: one slice for each tier that they reach.
+
+    >>> [str(part.cost_usd) for part in cost("API Gateway", "http-requests", 432_000_000)]
+    ['300.000000', '118.8000000']
+
+    Nothing costs nothing: a quantity of 0 has no slices.
+
+    Raises:
+        ParameterError: as for `price`, in any of the tiers; or the quantity is below 0 or not a number.
+    """
+    if not 0 <= quantity < Decimal("inf"):
+        raise ParameterError(
+            f"A quantity of {quantity} can't be priced.",
+            why="A month has used some units or none.",
+            fix="Give a number of units from 0 on.",
+        )
+    slices = []
+    start, end = Decimal(used), Decimal(used) + quantity
+    while start < end:
+        tier = price(service, sku, region=region, usage=start)
+        stop = end if tier.tier_to is None else min(end, tier.tier_to)
+        slices.append(Slice(stop - start, tier))
+        start = stop
+    return slices
 
 
 def due(on: date) -> list[Price]:
