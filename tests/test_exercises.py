@@ -123,6 +123,16 @@ def test_a_guess_about_aws_meets_a_published_number():
         ("03b.3", {"a cat"}, "not on the list"),
         ("03b.3", {"an imported library"}, "parsed settings file"),
         ("03b.3", {"an imported library", "a parsed settings file", "a temporary password"}, "It has an end"),
+        ("04.1", 0.5, "a function of memory_mb"),
+        ("04.1", lambda memory, ms, n: memory * ms / 1000 * n, "1,024 megabytes"),
+        ("04.1", lambda memory, ms, n: memory / 1024 * ms * n, "in milliseconds"),
+        ("04.1", lambda memory, ms, n: memory / 1024 * ms / 1000 * n, "rounded up"),
+        ("04.2", "300", "A number of milliseconds"),
+        ("04.2", 450, "three times 512"),
+        ("04.2", 500, "isn't it"),
+        ("04.3", 9.20, "What comes in costs nothing"),
+        ("04.3", 1e6, "is not the bill"),
+        ("04.3", "a lot", "An amount in US dollars"),
         ("03c.1", "C144", "Give a set"),
         ("03c.1", {"C144"}, "Look again at C167"),
         ("03c.1", {"C999"}, "not one of the four"),
@@ -131,7 +141,7 @@ def test_a_guess_about_aws_meets_a_published_number():
         ("03c.2", None, "one of the three words"),
     ],
 )
-def test_each_slip_about_cold_starts_is_told_from_the_others(exercise: str, answer: object, words: str):
+def test_each_slip_is_told_from_the_others(exercise: str, answer: object, words: str):
     """A wrong answer hears what is wrong with it, not that it is wrong."""
     result = check(exercise, answer)
     assert Outcome.WRONG == result.outcome

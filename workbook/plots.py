@@ -26,6 +26,7 @@ _STYLE = Path(__file__).with_name("house.mplstyle")
 _TALL = 4.8  # the other height, in inches, for figures of many rows
 _POINTS_UP_TO = 50  # more values than this are shown as a distribution
 _MARKERS = "osD^vP*X"
+_HATCHES = ("//", "", "..", "xx", "--", "++")
 
 
 def show(fig: Figure, *, alt: str) -> None:
@@ -63,16 +64,21 @@ def where_time_goes(calls: pd.DataFrame, *, title: str, guess_ms: float | None =
     """
     init, run = calls["init_ms"].fillna(0), calls["duration_ms"]
     rest = (calls["client_ms"] - init - run).clip(lower=0)
+    parts = pd.DataFrame({"init phase": init, "handler": run, "everything else": rest}).set_index(calls["variant"])
     with _house(calls["provenance"]) as (fig, ax):
-        left = 0 * init
-        for part, label, hatch in ((init, "init phase", "//"), (run, "handler", ""), (rest, "everything else", "..")):
-            ax.barh(calls["variant"], part, left=left, label=label, hatch=hatch, edgecolor="white")
-            left = left + part
-        ax.invert_yaxis()
+        _stack(fig, ax, parts)
         ax.set_title(title)
         ax.set_xlabel("milliseconds that the caller waited")
         _draw_guess(ax, guess_ms)
-        _legend_below(fig, ax)
+    return fig
+
+
+def where_money_goes(parts: pd.DataFrame, *, title: str, provenance: str) -> Figure:
+    """Return a figure with a bar per row of a table, of the amounts in its columns, in US dollars."""
+    with _house(provenance, height=_height(len(parts))) as (fig, ax):
+        _stack(fig, ax, parts)
+        ax.set_title(title)
+        ax.set_xlabel("US dollars a month")
     return fig
 
 
@@ -171,8 +177,9 @@ def lines(
         for number, (name, group) in enumerate(table.groupby(by, sort=False)):
             (drawn[name],) = ax.plot(group[x], group[y], marker=_MARKERS[number % len(_MARKERS)], markersize=4)
         if log_x:
-            ax.set_xscale("log", base=2)
-            ax.set_xticks(sorted(set(table[x])), [f"{value:,}" for value in sorted(set(table[x]))], minor=False)
+            values = sorted(set(table[x]))
+            ax.set_xscale("log")
+            ax.set_xticks(values, [_in_words(value) for value in values], minor=False)
             ax.xaxis.set_minor_formatter(NullFormatter())
         elif is_datetime64_any_dtype(table[x]):
             ax.xaxis.set_major_locator(YearLocator())
@@ -269,6 +276,17 @@ def _draw_guess(ax: Axes, guess_ms: float | None) -> None:
         )  # fmt: skip
 
 
+def _stack(fig: Figure, ax: Axes, parts: pd.DataFrame) -> None:
+    """Draw a bar for each row, of its columns one after the other, told apart by hatch as well as by colour."""
+    left = pd.Series(0.0, index=parts.index)
+    for number, name in enumerate(parts):
+        hatch = _HATCHES[number % len(_HATCHES)]
+        ax.barh(parts.index, parts[name], left=left, label=name, hatch=hatch, edgecolor="white")
+        left = left + parts[name]
+    ax.invert_yaxis()
+    _legend_below(fig, ax)
+
+
 def _legend_below(fig: Figure, ax: Axes) -> None:
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=3)
 
@@ -280,6 +298,14 @@ def _name_ends(ax: Axes, drawn: Mapping[str, Line2D]) -> None:
     for name, line in sorted(drawn.items(), key=lambda item: item[1].get_ydata()[-1]):
         place = max(line.get_ydata()[-1], place + step)
         ax.text(1.01, place, name, transform=ax.get_yaxis_transform(), color=line.get_color(), va="center")
+
+
+def _in_words(value: float) -> str:
+    """Return a number as it is said: 512, 1,024, 10 k, 3 M, 2 bn."""
+    for least, unit, name in ((10**9, 10**9, "bn"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
+        if value >= least:
+            return f"{value / unit:,.5g} {name}"
+    return f"{value:,.5g}"
 
 
 def _plain(value: float) -> str:
