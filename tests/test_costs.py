@@ -482,3 +482,14 @@ def test_costs_start_without_pandas():
     code = "import sys, workbook.costs; print('pandas' in sys.modules)"
 
     assert "False" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+
+
+def test_a_bill_adds_up_by_what_is_paid_for():
+    """The groups hold every line once, whatever the gateway and however the environments are paid."""
+    base = {"region": "us-east-1", "requests_per_month": 2_000_000, "memory_mb": 256, "duration_ms": 20}
+    more = {"response_kb": 4, "log_kb_per_request": 1, "free_tier": "current"}
+    for gateway in ("none", "http", "rest", "websocket"):
+        for provisioned in ({}, {"provisioned": {"environments": 2}}):
+            priced = bill(Scenario.parse({**base, **more, **provisioned, "gateway": gateway}))
+            assert priced.total_usd == sum(priced.by_group().values())
+            assert (gateway != "none") == (priced.by_group()["gateway"] > 0)

@@ -27,6 +27,7 @@ KB_PER_GB = 1024**2
 HTTP_STEP_KB = 512
 WEBSOCKET_STEP_KB = 32
 
+_GROUPS = {"API Gateway": "gateway", "CloudWatch Logs": "logs", "Data transfer": "data out"}
 _MOST = 10**15  # far above any month of AWS's
 _WIDE = Context(prec=50)  # holds the largest product of numbers that are allowed, with six decimals
 
@@ -65,9 +66,7 @@ def _one_of(*names: str) -> _Reader:
 
 
 def _read_region(_: str, value: Any) -> str:
-    price(
-        "Lambda", "requests", region=value
-    )  # names the regions that the book knows; without these nothing has a price
+    price("Lambda", "requests", region=value)  # the error names the regions that the book knows
     return value
 
 
@@ -221,6 +220,14 @@ class Item:
     what: str
     part: Slice
 
+    @property
+    def group(self) -> str:
+        """What the line is paid for: the gateway, Lambda's requests, running code (init phases and waiting environments
+        included), logs, or data out."""
+        if self.part.price.service == "Lambda":
+            return "Lambda requests" if self.part.price.unit == "request" else "running code"
+        return _GROUPS[self.part.price.service]
+
     def to_facts(self) -> dict[str, Any]:
         """Return the line as plain values; quantity and cost are rounded to six decimals, the price is as it is."""
         return {
@@ -244,6 +251,13 @@ class Bill:
     def total_usd(self) -> Decimal:
         """The whole month in US dollars, not rounded."""
         return sum((item.part.cost_usd for item in self.items), Decimal(0))
+
+    def by_group(self) -> dict[str, Decimal]:
+        """Return the amounts in US dollars by what they are paid for, not rounded; see `Item.group`."""
+        groups = dict.fromkeys(("gateway", "Lambda requests", "running code", "logs", "data out"), Decimal(0))
+        for item in self.items:
+            groups[item.group] += item.part.cost_usd
+        return groups
 
     @property
     def prices(self) -> tuple[Price, ...]:

@@ -4,6 +4,7 @@ A plot function takes data and returns a figure; it fetches nothing. `show` disp
 what is to be seen or asked; what differs by colour differs by marker, hatch or place as well.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,7 +171,8 @@ def lines(
 ) -> Figure:
     """Return a figure with a line for each value of the column `by`, and that value at the line's end.
 
-    `x` and `y` name columns, and `labels` says what they are. The axis of y begins at 0.
+    `x` and `y` name columns, and `labels` says what they are. The axis of y begins at 0, or has a line there if values
+    are below.
     """
     with _house(provenance, height=_TALL) as (fig, ax):
         drawn = {}
@@ -178,13 +180,18 @@ def lines(
             (drawn[name],) = ax.plot(group[x], group[y], marker=_MARKERS[number % len(_MARKERS)], markersize=4)
         if log_x:
             values = sorted(set(table[x]))
+            if values[-1] >= 1000 * values[0]:
+                values = [value for value in values if math.log10(value).is_integer()]
             ax.set_xscale("log")
             ax.set_xticks(values, [_in_words(value) for value in values], minor=False)
             ax.xaxis.set_minor_formatter(NullFormatter())
         elif is_datetime64_any_dtype(table[x]):
             ax.xaxis.set_major_locator(YearLocator())
             ax.xaxis.set_major_formatter(DateFormatter("%Y"))
-        ax.set_ylim(bottom=0)
+        if table[y].min() >= 0:
+            ax.set_ylim(bottom=0)
+        else:
+            ax.axhline(0, color="0.6", linewidth=1)
         _name_ends(ax, drawn)
         ax.set_title(title)
         ax.set_xlabel(labels["x"])
