@@ -33,6 +33,7 @@ from workbook.runs.notebook import as_papermill_takes_it, content_hash
 
 _MATPLOTLIB_CACHE = RESULTS / ".cache" / "matplotlib"  # built by the first figure, for all that follow
 _START_LIMIT_S = 60  # a kernel imports IPython from a cold disk in a few seconds
+_SAVE_EVERY_S = 0.5  # a run that is killed loses no more of what its notebook showed
 _TAIL_LINES = 15
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _QUIET = logging.getLogger(__name__)  # nbclient says of a dead kernel what the outcome says better
@@ -300,16 +301,31 @@ class _SkipError(Exception):
         self.reasons = reasons
 
 
+class _Manager(NotebookExecutionManager):
+    """Papermill's keeper of a notebook, which writes it twice a second instead of twice a cell."""
+
+    def save(self, **_: Any) -> None:
+        """Write the notebook if the last time is long enough ago, or if this is the last one."""
+        if self.end_time or (self.now() - self.last_save_time).total_seconds() > _SAVE_EVERY_S:
+            super().save()
+
+
 class _Engine(Engine):
     """The engine through which papermill hands a notebook back to the execution that it belongs to."""
 
     NAME = "workbook"
 
     @classmethod
-    def execute_managed_notebook(
-        cls, nb_man: NotebookExecutionManager, *_kernel_name: str, execution: Execution, **_: Any
-    ) -> None:
-        execution.drive(nb_man)
+    def execute_notebook(
+        cls, nb: nbformat.NotebookNode, *_kernel_name: str, output_path: str, execution: Execution, **_: Any
+    ) -> nbformat.NotebookNode:
+        manager = _Manager(nb, output_path=output_path, progress_bar=False)
+        manager.notebook_start()
+        try:
+            execution.drive(manager)
+        finally:
+            manager.notebook_complete()
+        return manager.nb
 
 
 @contextmanager
