@@ -1,5 +1,7 @@
 """One call, one record."""
 
+import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -7,8 +9,9 @@ import pytest
 
 from workbook.calls import invoke, report, request, with_reports
 from workbook.emulator.corrections.probes import function
+from workbook.errors import TargetError
 from workbook.records import Provenance
-from workbook.targets import Target
+from workbook.targets import Target, connect
 
 COLD = (
     "START RequestId: a Version: $LATEST\n"
@@ -150,3 +153,21 @@ def test_the_client_s_clock_leaves_out_what_boto3_does_before(target: Target, fu
     finally:
         client.meta.events.unregister("provide-client-params.lambda.Invoke", unique_id="slow")
     assert whole_ms - record.client_ms >= delay_s * 1000
+
+
+def test_an_answer_that_breaks_off_is_told_in_one_sentence():
+    """Half an answer is none: who was cut off in the middle of it hears that from the target, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_by_half() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
+
+        thread = threading.Thread(target=answer_by_half)
+        thread.start()
+        broken = connect("embedded", endpoint=f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(TargetError, match="The target embedded gave no answer"):
+            invoke(broken, "any", {}, **LABELS)
+        thread.join()

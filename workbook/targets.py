@@ -188,6 +188,7 @@ class Target:
 
     def _exchange(self, request: AWSPreparedRequest, timeout_s: float) -> HttpAnswer:
         """Send a request and read its answer to the end: the one place where the client's clock runs."""
+        request.stream_output = False  # botocore then reads the body itself, and names what goes wrong meanwhile
         answer = _connections(timeout_s, through_proxy=self.endpoint is None).send(request)
         body, ended = answer.content, time.perf_counter()
         sent_at, start = _clock.departure
