@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from workbook.exercises import choices
+
 _ENDINGS = {
     "answers": "It returns a value, so the caller gets that value and no FunctionError.",
     "answers 500": "A returned statusCode of 500 is an ordinary answer: Lambda doesn't look inside. Compare the table.",
@@ -14,14 +16,7 @@ _FAILS = {"raises", "runs out of time", "fails in its init phase"}
 
 def failing_endings(answer: Any) -> str | None:
     """01.1: which endings carry a FunctionError."""
-    if not isinstance(answer, set | list | tuple):
-        return 'Give a set of endings, such as {"answers", "raises"}, even if there is only one.'
-    chosen = set(answer)
-    if unknown := chosen - _ENDINGS.keys():
-        return f"{sorted(unknown)[0]!r} is not one of the endings: {', '.join(_ENDINGS)}."
-    if wrong := sorted(chosen ^ _FAILS):
-        return f"Look again at {wrong[0]!r}. {_ENDINGS[wrong[0]]}"
-    return None
+    return choices.fault(answer, right=_FAILS, why=_ENDINGS, things="the endings")
 
 
 _REPORTS = (

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from workbook.exercises import choices
+
 
 def calls_needed(answer: Any) -> str | None:
     """03b.1: a function that returns how many calls an hour keep the share of cold ones down."""
@@ -55,14 +57,7 @@ _EARLY = {"an imported library", "a parsed settings file"}
 
 def safe_in_a_snapshot(answer: Any) -> str | None:
     """03b.3: what may be made before the snapshot."""
-    if not isinstance(answer, set | list | tuple):
-        return 'Give a set, such as {"an imported library"}, even if there is only one.'
-    chosen = set(answer)
-    if unknown := chosen - _WHY.keys():
-        return f"{sorted(unknown)[0]!r} is not on the list: {', '.join(_WHY)}."
-    if wrong := sorted(chosen ^ _EARLY):
-        return f"Look again at {wrong[0]!r}. {_WHY[wrong[0]]}"
-    return None
+    return choices.fault(answer, right=_EARLY, why=_WHY, things="the five")
 
 
 RULES = {"03b.1": calls_needed, "03b.2": break_even, "03b.3": safe_in_a_snapshot}

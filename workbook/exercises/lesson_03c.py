@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from workbook.exercises import choices
+
 _WHY = {
     "C129": "It is about how long something takes on AWS, and an emulator's milliseconds are this machine's.",
     "C144": "That frameworks lengthen the init phase is a mechanism: imports are waited for on any machine.",
@@ -13,14 +15,7 @@ _LOCAL = {"C144", "C167"}
 
 def decided_by_an_emulator(answer: Any) -> str | None:
     """03c.1: which claims an emulated number may decide."""
-    if not isinstance(answer, set | list | tuple):
-        return 'Give a set, such as {"C144"}, even if there is only one.'
-    chosen = set(answer)
-    if unknown := chosen - _WHY.keys():
-        return f"{sorted(unknown)[0]!r} is not one of the four: {', '.join(_WHY)}."
-    if wrong := sorted(chosen ^ _LOCAL):
-        return f"Look again at {wrong[0]}. {_WHY[wrong[0]]}"
-    return None
+    return choices.fault(answer, right=_LOCAL, why=_WHY, things="the four claims")
 
 
 def what_an_interval_says(answer: Any) -> str | None:
