@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from workbook.calls import invoke, report, request, with_reports
-from workbook.emulator.corrections.probes import function
+from workbook.emulator.corrections.probes.made import function
 from workbook.errors import TargetError
 from workbook.records import Provenance
 from workbook.targets import Target, connect

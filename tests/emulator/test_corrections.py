@@ -13,7 +13,8 @@ from workbook.emulator import corrections
 from workbook.emulator.corrections import CORRECTIONS, Correction
 from workbook.emulator.corrections.http_api_body import Route, routes
 from workbook.emulator.corrections.log_streams import log_events
-from workbook.emulator.corrections.probes import PROBES, function, stack
+from workbook.emulator.corrections.probes import PROBES
+from workbook.emulator.corrections.probes.made import function, stack
 from workbook.emulator.system_log import InvocationLog
 from workbook.targets import Target
 

@@ -18,7 +18,7 @@ from trials import state, wait_until
 
 from workbook import emulator
 from workbook.emulator import Emulator, server
-from workbook.emulator.corrections.probes import zipped
+from workbook.emulator.corrections.probes.made import zipped
 from workbook.errors import SetupError
 from workbook.targets import connect
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from trials import wait_until
 
-from workbook.emulator.corrections.probes import function, zipped
+from workbook.emulator.corrections.probes.made import function, zipped
 from workbook.emulator.environment import Outcome
 from workbook.emulator.lineage import inbound_depth, with_lineage
 from workbook.emulator.workers import readable
