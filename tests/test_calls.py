@@ -87,6 +87,13 @@ def test_a_throttle_is_a_result_and_is_not_retried(target: Target, functions: di
     assert record.temperature is None
 
 
+def test_an_event_is_taken_and_not_waited_for(target: Target, functions: dict[str, str]):
+    """An asynchronous call is over with 202: no answer, no log, no temperature, and no error, whatever the function does."""
+    call = invoke(target, functions["Endings"], {"ending": "raises"}, **LABELS, invocation_type="Event")
+    assert (202, None, "") == (call.record.status, call.answer, call.log)
+    assert {None} == {call.record.temperature, call.record.duration_ms, call.record.error_type}
+
+
 def test_a_node_function_answers_like_a_python_function(target: Target, functions: dict[str, str]):
     """The record keeps the Node that really ran."""
     assert invoke(target, functions["HelloNode"], {"name": "Ada"}, **LABELS).record.runtime.startswith("nodejs")

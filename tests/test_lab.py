@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from workbook.calls import Door
 from workbook.emulator import Emulator
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.lab import Lab, open_lab, pending, undo
@@ -219,6 +220,21 @@ def test_a_table_stands_in_the_order_of_its_variants(lab: Lab, anatomy: str):
     assert {"warm-up": 6, "result": 8} == table["counts_as"].value_counts().to_dict()
 
 
+def test_doors_are_timed_in_turns_like_functions(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A variant may be a door: its calls say through which kind they went, and are proven warm by the handler's answer."""
+    monkeypatch.setenv("WORKBOOK_ENDPOINT", emulator.endpoint)
+    monkeypatch.setenv("WORKBOOK_RUN_FOLDER", str(tmp_path))
+    lab = open_lab("02_front_door")
+    outputs = lab.deploy()
+    function = outputs["FunctionName"]
+    doors = {"REST": Door("rest_api", outputs["RestUrl"] + "/orders", function)}
+    doors["HTTP"] = Door("http_api", outputs["HttpUrl"] + "/two/orders", function)
+    table = lab.warm(doors, experiment="doors", repeats=3)
+    lab.close()
+    assert {("rest_api", "REST"), ("http_api", "HTTP")} == set(zip(table["via"], table["variant"], strict=True))
+    assert {"warm-up": 6, "result": 6} == table["counts_as"].value_counts().to_dict()
+
+
 def test_a_burst_and_a_pace_are_kept_too(lab: Lab, anatomy: str, tmp_path: Path):
     """Calls from many threads are all in the records, each on a line of its own."""
     lab.burst(anatomy, experiment="burst", callers=4, event={"wait_s": 0.1})
@@ -266,3 +282,16 @@ def test_a_call_through_an_api_is_kept_once_completed(emulator: Emulator, tmp_pa
     assert call.record.duration_ms is None
     assert kept.duration_ms == table["duration_ms"].item() > 0
     assert "1 of 1 calls met their REPORT line." in capsys.readouterr().out
+
+
+def test_what_was_observed_is_kept_beside_what_is_documented(lab: Lab, tmp_path: Path):
+    """Each row of the matrix is a line of the journal, with what it agrees with and where that stands."""
+    table = lab.beside("front door", {("no body", "REST API"): "body is null", ("no body", "HTTP API 2.0"): "a moon"})
+    assert ["yes", "no"] == list(table["agrees"])
+    kept = [
+        line for line in read_lines(tmp_path / "journal" / "01_first_function.jsonl") if line["kind"] == "behaviour"
+    ]
+    assert [("REST API", "yes", "emulated"), ("HTTP API 2.0", "no", "emulated")] == [
+        (line["where"], line["agrees"], line["provenance"]) for line in kept
+    ]
+    assert all(line["source_url"].startswith("https://") for line in kept)

@@ -107,6 +107,20 @@ def test_a_burst_tells_cold_from_warm_without_colour(calls):
     plt.close(fig)
 
 
+def test_a_timeline_has_a_bar_per_span_and_a_diamond_per_moment():
+    """Spans stand where they begin, each panel on its own scale; what has no length is a point, and kinds differ by hatch."""
+    columns = ["lane", "begin_s", "end_s", "kind"]
+    here = pd.DataFrame([("a", 0, 1, "attempt"), ("b", 1, 3, "wait"), ("a", 3, 4, "attempt")], columns=columns)
+    there = pd.DataFrame([("a", 60, 60, "attempt")], columns=columns)
+    fig = plots.timeline({"here": here, "there": there}, title="when", provenance="emulated, documented")
+    upper, lower = fig.axes
+    assert [(0, 1), (1, 2), (3, 1)] == [(bar.get_x(), bar.get_width()) for bar in upper.patches]
+    assert ["a", "b"] == [label.get_text() for label in upper.get_yticklabels()]
+    assert 2 == len({bar.get_hatch() for bar in upper.patches})
+    assert ([60], 0) == (list(lower.lines[0].get_xdata()), len(lower.patches))
+    assert ["here", "there"] == [ax.get_title(loc="left") for ax in fig.axes]
+
+
 def test_ranked_calls_stand_beside_their_mean_and_median():
     """The calls rise from left to right, and the two lines are where they belong."""
     fig = plots.ranked([3.0, 1.0, 2.0, 94.0], provenance="emulated", title="Ranked")

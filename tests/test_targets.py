@@ -38,7 +38,15 @@ def listener() -> Iterator[Listener]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            note.seen.append({"path": self.path, "headers": dict(self.headers), "body": body, "method": self.command})
+            note.seen.append(
+                {
+                    "path": self.path,
+                    "headers": dict(self.headers),
+                    "lines": self.headers.items(),
+                    "body": body,
+                    "method": self.command,
+                }
+            )
             time.sleep(note.pause_s)
             with suppress(BrokenPipeError):  # whoever asked may not have waited
                 self.send_response(note.status)
@@ -500,3 +508,18 @@ def test_what_a_target_does_to_a_clock_can_be_said(name: str, clock: str, words:
 def test_nothing_is_known_against_aws_s_own_report():
     """What AWS reports of itself needs no remark."""
     assert artefact("aws", "init_ms") is None
+
+
+def test_a_repeated_header_goes_out_as_two_lines_under_one_signature(listener: Listener):
+    """A list among the headers stands for a repeated one, and the signature covers its values joined by a comma."""
+    there = Target("embedded", listener.endpoint)
+    there.send("GET", listener.endpoint, headers={"X-Shelf": ["top", "bottom"], "X-Row": "3"})
+    (seen,) = listener.seen
+    assert ["top", "bottom"] == [value for name, value in seen["lines"] if name.lower() == "x-shelf"]
+    came = {name.lower(): value for name, value in seen["headers"].items()}
+    signed = {"x-amz-date": came["x-amz-date"], "x-row": "3", "x-shelf": "top,bottom"}
+    again = AWSRequest("GET", f"{listener.endpoint}/", signed)
+    again.context["timestamp"] = came["x-amz-date"]
+    auth = SigV4Auth(Credentials("000000000000", "emulated"), "execute-api", "us-east-1")
+    signature = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)
+    assert came["authorization"].endswith(f"Signature={signature}")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from workbook.records import Record
 from workbook.targets import Target, measured_answer
@@ -29,6 +29,15 @@ _REPORTED = re.compile(r"^REPORT RequestId: ", re.MULTILINE)
 _INIT_REPORTED = re.compile(r"^(?:INIT_REPORT |REPORT RequestId: .*\t)Init Duration: ", re.MULTILINE)
 _LOG_POLL_S = 0.2
 _CLOCKS_DIFFER_S = 60  # as far as this machine's clock may be ahead of AWS's
+
+
+@dataclass(frozen=True)
+class Door:
+    """A way to a function over HTTP: what kind it is, as a record's `via` names it, its address, and the function."""
+
+    via: Literal["http_api", "rest_api", "function_url"]
+    url: str
+    function: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +68,21 @@ def report(log: str) -> dict[str, float | int | None]:
     }
 
 
-def invoke(target: Target, function: str, event: Any = None, *, run_id: str, experiment: str, **labels: Any) -> Call:
+def invoke(
+    target: Target,
+    function: str,
+    event: Any = None,
+    *,
+    run_id: str,
+    experiment: str,
+    invocation_type: Literal["RequestResponse", "Event"] = "RequestResponse",
+    **labels: Any,
+) -> Call:
     """Invoke a function, wait for its answer, and return the call.
 
     `event` is anything that JSON can hold. `labels` are further columns of the record, such as `variant` or `attempt`. A
-    function error and a throttle come back as calls with an `error_type`.
+    function error and a throttle come back as calls with an `error_type`. With `invocation_type="Event"` Lambda only says
+    that it has taken the event: 202, and nothing of what the function does.
 
     Raises:
         TargetError: nothing answers at the target, or not to the end.
@@ -71,7 +90,9 @@ def invoke(target: Target, function: str, event: Any = None, *, run_id: str, exp
     """
     client = target.measured_client("lambda")
     try:
-        response = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+        response = client.invoke(
+            FunctionName=function, InvocationType=invocation_type, Payload=json.dumps(event), LogType="Tail"
+        )
         raw = response["Payload"].read()
     except client.exceptions.TooManyRequestsException as error:
         response, raw = error.response, json.dumps({"errorType": error.response["Error"]["Code"]}).encode()

@@ -5,6 +5,7 @@ with one record a call, and `journal/<lesson>.jsonl` with everything else: where
 what has to be undone. Teardown reads the journal, so that it works after a dead kernel, and twice.
 """
 
+import json
 import math
 import os
 import random
@@ -21,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbook import calls, claims, emulator, plans, stack, targets
+from workbook import behaviours, calls, claims, emulator, plans, stack, targets
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.frames import frame
@@ -176,9 +177,18 @@ class Lab:
         )
 
     def warm(
-        self, functions: Mapping[str, str], *, experiment: str, repeats: int, event: Any = None, block: int = 10
+        self,
+        functions: Mapping[str, str | calls.Door],
+        *,
+        experiment: str,
+        repeats: int,
+        event: Any = None,
+        block: int = 10,
     ) -> pd.DataFrame:
-        """Call functions warm, in turns of `block` calls, and return one row per call, warm-ups included."""
+        """Call functions warm, in turns of `block` calls, and return one row per call, warm-ups included.
+
+        `functions` maps a variant's name to a function, which is invoked, or to a door, which gets a GET.
+        """
         callers = self._callers(functions, experiment, event)
         return self._measured(
             plans.warm(callers, repeats=repeats, rng=self.rng, block=block, keep=self._keep),
@@ -311,6 +321,17 @@ class Lab:
         self.note("evidence", **found.to_row())
         return found
 
+    def beside(self, subject: str, observed: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+        """Return what was observed beside what AWS documents, and keep it. See `behaviours.beside`.
+
+        Raises:
+            ParameterError: there is no such subject, or no such case of it.
+        """
+        table = behaviours.beside(subject, observed, self.target)
+        for row in json.loads(table.to_json(orient="records")):
+            self.note("behaviour", subject=subject, **row)
+        return table
+
     def need(self, capability: str) -> None:
         """Go on only if the target has a capability.
 
@@ -338,19 +359,22 @@ class Lab:
         self._keep(call.record)
         return call
 
-    def _callers(self, functions: Mapping[str, str], experiment: str, event: Any) -> dict[str, plans.Caller]:
+    def _callers(
+        self, functions: Mapping[str, str | calls.Door], experiment: str, event: Any
+    ) -> dict[str, plans.Caller]:
         """Return what calls each function once, by its variant's name, and returns the record without keeping it.
 
-        The event is an empty one unless there is another.
+        The event of an invocation is an empty one unless there is another.
         """
         event = {} if event is None else event
 
-        def call(function: str, **labels: Any) -> Record:
-            return calls.invoke(
-                self.target, function, event, run_id=self.run_id, experiment=experiment, **labels
-            ).record
+        def call(way: str | calls.Door, **labels: Any) -> Record:
+            own = {"run_id": self.run_id, "experiment": experiment, **labels}
+            if isinstance(way, calls.Door):
+                return calls.request(self.target, "GET", way.url, function=way.function, via=way.via, **own).record
+            return calls.invoke(self.target, way, event, **own).record
 
-        return {variant: partial(call, function) for variant, function in functions.items()}
+        return {variant: partial(call, way) for variant, way in functions.items()}
 
     def _measured(self, records: list[Record], what: str, variants: list[str]) -> pd.DataFrame:
         """Say how many of a plan's calls count, and return them all, variant by variant."""

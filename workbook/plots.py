@@ -120,6 +120,36 @@ def burst(table: pd.DataFrame, *, title: str) -> Figure:
     return fig
 
 
+def timeline(panels: Mapping[str, pd.DataFrame], *, title: str, provenance: str) -> Figure:
+    """Return a figure of what happened when: a panel per table, each with its name and a scale of its own.
+
+    A table has one row per span: its place in `lane`, `begin_s` and `end_s` in seconds, and what it is in `kind`. A span
+    that ends as it begins is a moment, drawn as a diamond.
+    """
+    kinds = list(dict.fromkeys(kind for table in panels.values() for kind in table["kind"]))
+    drawn: dict[str, Any] = {}
+    rows = [table["lane"].nunique() for table in panels.values()]
+    with _panels(provenance, 1.2 + sum(0.75 + 0.4 * count for count in rows), rows) as (fig, axes):
+        for ax, (name, table) in zip(axes, panels.items(), strict=True):
+            lanes = list(dict.fromkeys(table["lane"]))
+            for span in table.itertuples():
+                number, row, width = kinds.index(span.kind), lanes.index(span.lane), span.end_s - span.begin_s
+                style = {"color": _colour(number), "hatch": _HATCHES[number % len(_HATCHES)], "edgecolor": "white"}
+                if width > 0:
+                    mark = ax.barh(row, width, left=span.begin_s, height=0.6, **style)
+                else:
+                    (mark,) = ax.plot([span.begin_s], [row], "D", markersize=9, color=style["color"], clip_on=False)
+                drawn.setdefault(span.kind, mark)
+            ax.set_yticks(range(len(lanes)), lanes)
+            ax.set_ylim(len(lanes) - 0.4, -0.6)
+            ax.set_xlim(left=0)
+            ax.set_title(name, fontsize="medium", fontweight="normal")
+        axes[-1].set_xlabel("seconds")
+        fig.suptitle(title, x=0.01, ha="left", fontweight=plt.rcParams["axes.titleweight"])
+        fig.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=3)
+    return fig
+
+
 def ranked(values_ms: Sequence[float], *, provenance: str, title: str) -> Figure:
     """Return a figure of calls in the order of their length, with lines for mean and median. The time axis is logarithmic."""
     ordered = sorted(values_ms)
@@ -231,11 +261,19 @@ def magnitudes(values: Mapping[str, float], *, provenance: str, title: str, xlab
 @contextmanager
 def _house(provenance: Any, height: float = 3.2) -> Iterator[tuple[Figure, Axes]]:
     """Open an empty figure in the house style, with its provenance printed in the lower right corner."""
+    with _panels(provenance, height, [1]) as (fig, [ax]):
+        yield fig, ax
+
+
+@contextmanager
+def _panels(provenance: Any, height: float, shares: Sequence[float]) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Open such a figure with panels one below the other, whose heights are in these proportions."""
     with plt.style.context(_STYLE):
-        fig, ax = plt.subplots(figsize=(plt.rcParams["figure.figsize"][0], height))
+        size = (plt.rcParams["figure.figsize"][0], height)
+        fig, axes = plt.subplots(len(shares), figsize=size, height_ratios=shares, squeeze=False)
         said = provenance if isinstance(provenance, str) else ", ".join(dict.fromkeys(provenance))
         fig.supxlabel(f"numbers: {said}", x=0.995, ha="right", fontsize=11, color="0.35")
-        yield fig, ax
+        yield fig, list(axes[:, 0])
 
 
 def _colour(number: int) -> str:

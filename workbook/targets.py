@@ -37,6 +37,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
+from urllib3 import HTTPHeaderDict
 
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
@@ -162,7 +163,7 @@ class Target:
         url: str,
         *,
         body: Any = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | list[str]] | None = None,
         params: Mapping[str, Any] | None = None,
         sign: bool = True,
         timeout_s: float = 60,
@@ -170,19 +171,24 @@ class Target:
         """Send one HTTP request to an API or a function URL, signed with this target's credentials, and return the answer.
 
         `url` is what AWS or a stack's output says, percent-encoded. `body` is bytes, text, or anything that JSON can hold.
-        `params` become the query string; a list stands for a repeated key. Any status is an answer, 403 and 500 too.
+        `params` become the query string. A list stands for a repeated key, among the headers too. Any status is an answer,
+        403 and 500 too.
 
         Raises:
             TargetError: nothing answers there, or not within `timeout_s`.
         """
-        request = AWSRequest(method, _with_query(self.url(url), params), headers, _encode(body))
+        repeated = {name: values for name, values in (headers or {}).items() if isinstance(values, list)}
+        request = AWSRequest(method, _with_query(self.url(url), params), data=_encode(body))
+        for name, value in (headers or {}).items():
+            for one in repeated.get(name, [value]):
+                request.headers.add_header(name, one)
         if request.data and not isinstance(body, bytes | str) and "Content-Type" not in request.headers:
             request.headers["Content-Type"] = "application/json"
         if sign:
             credentials = self._session.get_credentials().get_frozen_credentials()
             SigV4Auth(credentials, _signing_name(url), self.region).add_auth(request)
         try:
-            return self._exchange(request.prepare(), timeout_s)
+            return self._exchange(_prepared(request, repeated), timeout_s)
         except _NO_ANSWER as error:
             raise self._no_answer(error) from error
 
@@ -455,6 +461,17 @@ def _with_query(url: str, params: Mapping[str, Any] | None) -> str:
     if not params:
         return url
     return f"{url}{'&' if '?' in url else '?'}{urlencode(params, doseq=True, quote_via=quote, safe='-_.~')}"
+
+
+def _prepared(request: AWSRequest, repeated: Mapping[str, list[str]]) -> AWSPreparedRequest:
+    """Return the request as it goes out, with all values of its repeated headers, of which botocore keeps one each."""
+    prepared = request.prepare()
+    prepared.headers = HTTPHeaderDict(prepared.headers)
+    for name, values in repeated.items():
+        prepared.headers.discard(name)
+        for value in values:
+            prepared.headers.add(name, value)
+    return prepared
 
 
 def _encode(body: Any) -> bytes:
