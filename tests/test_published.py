@@ -87,3 +87,14 @@ def test_the_history_has_one_day_of_every_month():
     months = days.dt.to_period("M")
     assert 48 == len(days) == months.nunique()
     assert ("2022-09", "2026-08") == (str(months.min()), str(months.max()))
+
+
+def test_latencies_of_doors_keep_what_aws_says_apart_from_what_others_measured():
+    """AWS's own bound is documented, the runs of others are published, and all are milliseconds above 0."""
+    table = published.latencies()
+    assert 16 == len(table)
+    by_source = table.groupby("source")["provenance"].unique().map(list).to_dict()
+    assert {"AWS": ["documented"], "alessandrobologna": ["published"], "jarv.org": ["published"]} == by_source
+    assert {"REST API", "HTTP API", "function URL"} == set(table["door"])
+    assert (table["value_ms"] > 0).all()
+    assert table["source_url"].str.startswith("https://").all()

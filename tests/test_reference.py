@@ -15,10 +15,12 @@ FOLDER = ROOT / "data" / "reference"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 CONFIDENCES = ("confidence=high", "confidence=medium", "confidence=low", "unconfirmed")
 KEYS = {
+    "behaviours.csv": ["subject", "case", "where"],
     "claims.csv": ["id"],
     "cold_starts_published.csv": ["source", "date", "runtime", "arch", "memory_mb", "package", "metric"],
     "lambda_perf_history.csv": ["date", "runtime", "arch", "memory_mb", "package"],
     "lambda_perf_raw_2026-08-22.csv": ["runtime", "arch", "memory_mb", "package", "sample"],
+    "latency_published.csv": ["source", "door", "metric"],
     "prices.csv": ["service", "sku", "region", "tier_from"],
     "quotas.csv": ["service", "group", "quota"],
 }

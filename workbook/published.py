@@ -12,8 +12,9 @@ from workbook.records import Provenance
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "reference"
 SNAPSHOT = "2026-08-22"  # the one day of which every single sample is kept
 
-_TEXTS = ("source", "runtime", "arch", "package", "metric", "source_url", "note")
-_TYPES = dict.fromkeys(_TEXTS, "string") | {"memory_mb": "Int64", "sample": "Int64", "samples": "Int64"}
+_TEXTS = ("source", "runtime", "arch", "package", "metric", "door", "region", "source_url", "note")
+_TYPES = dict.fromkeys(_TEXTS, "string") | dict.fromkeys(("memory_mb", "sample", "samples"), "Int64")
+_TYPES |= {"value_ms": "float64"}
 
 
 def cold_starts() -> pd.DataFrame:
@@ -51,6 +52,16 @@ def init_history() -> pd.DataFrame:
     """
     table = _read("lambda_perf_history.csv")
     return table.assign(provenance=_provenance(table))
+
+
+def latencies() -> pd.DataFrame:
+    """Return what was published about the time that a door takes, in milliseconds: REST API, HTTP API, function URL.
+
+    `e2e_*` is what a client saw, its function and network included, so that only rows of one source can be compared.
+    `overhead_p99_below` is AWS's own upper bound of what an HTTP API adds, and `documented`; the rest is `published`.
+    """
+    table = _read("latency_published.csv")
+    return table.assign(provenance=_provenance(table).mask(table["source"] == "AWS", str(Provenance.DOCUMENTED)))
 
 
 def _read(name: str) -> pd.DataFrame:
