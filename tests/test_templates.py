@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from workbook.errors import DeployError
 from workbook.packaging import check_runtime
@@ -93,6 +94,13 @@ def test_templates_are_clean_under_cfn_lint():
     assert (0, "") == (done.returncode, done.stdout)
     assert [] == list(ROOT.glob(".cfnlintrc*"))
     assert [] == [path.name for path in TEMPLATES if "cfn-lint" in path.read_text(encoding="utf-8")]
+
+
+@every_template
+def test_no_template_uses_yaml_aliases(path: Path):
+    """CloudFormation doesn't read them. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html"""
+    tokens = list(yaml.scan(path.read_text(encoding="utf-8")))
+    assert [] == [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)]
 
 
 @every_template

@@ -9,10 +9,12 @@ from textwrap import dedent
 import pytest
 from trials import MakeEnvironment
 
-from workbook import emulator
+from workbook import emulator, stack
 from workbook.emulator import clean_room, upstream
 from workbook.emulator.environment import Environment, EnvironmentSpec
 from workbook.targets import Target, connect
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -83,3 +85,20 @@ def plain_ministack() -> Iterator[Target]:
     """MiniStack as it is, as a target."""
     with upstream.plain(Path(sys.executable)) as endpoint:
         yield connect("embedded", endpoint=endpoint)
+
+
+@pytest.fixture(scope="session")
+def front_door(ours: Target) -> Iterator[dict[str, str]]:
+    """The outputs of lesson 02's stack on ours: one function behind a REST API, an HTTP API and a function URL."""
+    remembered = []
+    try:
+        yield stack.deploy(
+            ours,
+            ROOT / "infra" / "02_front_door.yaml",
+            name="wb-test-front-door",
+            tags={"workbook:run": "test"},
+            remember=remembered.append,
+            say=lambda line: None,
+        ).outputs
+    finally:
+        stack.teardown(ours, remembered, say=lambda line: None)

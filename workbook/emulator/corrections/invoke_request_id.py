@@ -13,7 +13,7 @@ from typing import Any
 from ministack import app
 from ministack.services import lambda_svc
 
-_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+invocation_id: ContextVar[str | None] = ContextVar("invocation_id", default=None)  # for the invocations of a thread
 
 
 def apply() -> None:
@@ -22,8 +22,8 @@ def apply() -> None:
 
     async def dispatch(method: str, path: str, headers: Any, body: bytes, query_params: Any, request_id: str) -> Any:
         if path.endswith("/invocations"):
-            _request_id.set(request_id)  # the thread that invokes, and retries, works in a copy of this context
+            invocation_id.set(request_id)  # the thread that invokes, and retries, works in a copy of this context
         return await stock_dispatch(method, path, headers, body, query_params, request_id)
 
     app._dispatch_service_request = dispatch
-    lambda_svc.new_uuid = lambda: _request_id.get() or stock_id()
+    lambda_svc.new_uuid = lambda: invocation_id.get() or stock_id()

@@ -1,4 +1,4 @@
-"""What probes make for a moment: a function of one source file, a stack, an archive."""
+"""What probes make for a moment: a function of one source file, a stack, a queue, an archive."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from workbook.targets import Target
 
 _PATIENCE = {"Delay": 0.1, "MaxAttempts": 200}  # 20 s
-_ROLE = "arn:aws:iam::000000000000:role/probe"
+ROLE = "arn:aws:iam::000000000000:role/probe"
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def function(target: Target, source: str, *, file: str = "app.py", **configurati
     given = {
         "Runtime": "python3.13",
         "Handler": "app.handler",
-        "Role": _ROLE,
+        "Role": ROLE,
         "Code": {"ZipFile": zipped(source, file)},
     }
     service.create_function(FunctionName=name, **given | configuration)
@@ -43,6 +43,18 @@ def stack(target: Target, template: dict[str, Any]) -> Iterator[dict[str, str]]:
         yield {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
     finally:
         service.delete_stack(StackName=name)
+
+
+@contextmanager
+def queue(target: Target) -> Iterator[tuple[str, str]]:
+    """Create a queue, yield its address and its ARN, and delete it."""
+    service = target.client("sqs")
+    url = service.create_queue(QueueName=f"probe-{secrets.token_hex(4)}")["QueueUrl"]
+    try:
+        found = service.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        yield url, found["Attributes"]["QueueArn"]
+    finally:
+        service.delete_queue(QueueUrl=url)
 
 
 def zipped(source: str, file: str = "app.py") -> bytes:
