@@ -29,8 +29,8 @@ AIM = 1.25  # the floor, exceeded by at most a quarter
 STARTS = 5
 Span = tuple[float, float]  # seconds since the epoch
 
-# A sleep that a notebook or a plan makes is part of an experiment, one of ours or of a waiter's is a look again, and the
-# others are the kernel's own.
+# A sleep that a notebook or a plan makes is part of an experiment, and so is one of `lab.until`, which waits for what an
+# experiment does and looks again at once. One of ours or of a waiter's is a look again, and the others are the kernel's own.
 _WATCH = """
 import json, sys, time
 import botocore.client
@@ -50,8 +50,9 @@ def _kind_of_call(client, operation, parameters):
     return "call" if operation == "Invoke" else "change" if changes_function else "manage"
 
 def _kind_of_sleep(seconds):
-    caller = sys._getframe(2).f_globals["__name__"]
-    if caller in ("__main__", "workbook.plans"):
+    frame = sys._getframe(2)
+    caller = frame.f_globals["__name__"]
+    if caller in ("__main__", "workbook.plans") or frame.f_code.co_name == "until":
         return "wait"
     return "poll" if caller.startswith(("workbook.", "botocore.")) else "kernel"
 

@@ -10,11 +10,18 @@ from enum import StrEnum
 from typing import Any
 
 from workbook.errors import ParameterError
-from workbook.exercises import lesson_00, lesson_01, lesson_03, lesson_03b, lesson_03c, lesson_04
+from workbook.exercises import lesson_00, lesson_01, lesson_02, lesson_03, lesson_03b, lesson_03c, lesson_04, lesson_05
 
 Rule = Callable[[Any], str | None]
 RULES: dict[str, Rule] = (
-    lesson_00.RULES | lesson_01.RULES | lesson_03.RULES | lesson_03b.RULES | lesson_03c.RULES | lesson_04.RULES
+    lesson_00.RULES
+    | lesson_01.RULES
+    | lesson_02.RULES
+    | lesson_03.RULES
+    | lesson_03b.RULES
+    | lesson_03c.RULES
+    | lesson_04.RULES
+    | lesson_05.RULES
 )
 
 
