@@ -19,10 +19,11 @@ CORE = ("00", "01", "02", "03", "04", "05")
 def measure() -> Iterator[Row]:
     """Yield one row: the wall time of one full run of the core lessons, every measurement with its default repeats."""
     core = [lesson.path for lesson in lessons.table() if lesson.name.partition("_")[0] in CORE]
+    papermill = ["-m", "papermill", "--cwd", str(lessons.FOLDER)]  # where Jupyter, too, runs a notebook
     with tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder:
         only = [word for path in core for word in ("--only", path.stem)]
         ours_s = _seconds(["-m", "workbook", "run", *only, "--out", f"{folder}/ours"], folder)
-        peers_s = sum(_seconds(["-m", "papermill", str(path), f"{folder}/{path.name}"], folder) for path in core)
+        peers_s = sum(_seconds([*papermill, str(path), f"{folder}/{path.name}"], folder) for path in core)
     what = f"full run of the {len(core)} core lessons, {os.cpu_count()} cores"
     yield Row(what, "s", Figure(ours_s), "papermill", Figure(peers_s), at_most=AIM_S)
 
