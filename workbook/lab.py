@@ -232,13 +232,24 @@ class Lab:
         print(f"{len(completed) - missing} of {len(completed)} calls met their REPORT line.")
         return frame(completed)
 
+    def logged(self, function: str, pattern: str) -> list[str]:
+        """Return the messages in a function's log that hold these words, oldest first, as far as they have arrived.
+
+        Raises:
+            botocore.exceptions.ClientError: the function has no log group, or it may not be read.
+        """
+        pages = self.client("logs").get_paginator("filter_log_events")
+        found = pages.paginate(logGroupName=f"/aws/lambda/{function}", filterPattern=f'"{pattern}"')
+        events = sorted((event for page in found for event in page["events"]), key=lambda event: event["timestamp"])
+        return [event["message"] for event in events]
+
     def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 30) -> Any:
         """Ask until the condition holds, and return what it returned.
 
         Raises:
             TargetError: it didn't hold within `timeout_s` seconds.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline, pause_s = time.monotonic() + timeout_s, 0.05
         while not (answer := condition()):
             if time.monotonic() > deadline:
                 raise TargetError(
@@ -246,8 +257,16 @@ class Lab:
                     why="What follows needs it.",
                     fix="Run the notebook again; if it stays so, look into the emulator's log.",
                 )
-            time.sleep(0.05)
+            time.sleep(pause_s)
+            if not targets.is_started_here(self.target.name):
+                pause_s = min(1.5 * pause_s, 2.0)  # others share what answers there, and bill for asking
         return answer
+
+    @property
+    def restored(self) -> str:
+        """What to call the provenance of a behaviour that, on the embedded target, a correction supplies."""
+        is_corrected = targets.is_started_here(self.target.name)
+        return "restored from documentation" if is_corrected else str(self.target.provenance)
 
     # what a learner does
 

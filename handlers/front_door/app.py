@@ -1,8 +1,8 @@
 """Answers whoever comes through whichever door, in the shape that the query string's `answer` asks for.
 
-Without one it answers well: with the event that it got. `bare` leaves out the status code, `misshapen` has a body that is
-no text, `nothing` is None, `binary` and `twice` (a header with two values) are as they say, `failure` raises, and
-`slow` takes `seconds`.
+Without one it answers well: with the event that it got. `own` and `headers` leave out the status code, `misshapen` has a
+body that is no text, `nothing` is None, `binary` and `twice` (a header with two values) are as they say, `failure` raises,
+and `slow` takes `seconds`.
 
 Events: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -15,7 +15,8 @@ import time
 calls = 0
 
 SHAPES = {
-    "bare": {"greeting": "hello"},
+    "own": {"greeting": "hello"},
+    "headers": {"headers": {"x-shelf": "top"}},
     "misshapen": {"statusCode": 200, "body": {"greeting": "hello"}},
     "nothing": None,
     "binary": {

@@ -27,7 +27,10 @@ def added(customer: str, amount_cents: int) -> dict:
 
 
 def charge_once(job: str, customer: str, amount_cents: int) -> None:
-    """Charge, unless this job has been charged before: the receipt and the charge are written both or not at all."""
+    """Charge, unless this job has been charged before: the receipt and the charge are written both or not at all.
+
+    That takes a ledger in the same database. Somebody else's bank gets the job's id as *its* idempotency key instead.
+    """
     receipt = {
         "TableName": os.environ["LEDGER"],
         "Item": {"id": {"S": f"receipt {job}"}},
@@ -41,8 +44,18 @@ def charge_once(job: str, customer: str, amount_cents: int) -> None:
 
 
 def set_state(job: str, state: str) -> None:
-    """Write into the table how far a job is."""
-    dynamodb.put_item(TableName=os.environ["JOBS"], Item={"id": {"S": job}, "state": {"S": state}})
+    """Write into the table how far a job is. One that is done stays done, however often its event comes."""
+    try:
+        dynamodb.update_item(
+            TableName=os.environ["JOBS"],
+            Key={"id": {"S": job}},
+            UpdateExpression="SET #state = :state",
+            ConditionExpression="attribute_not_exists(#state) OR #state <> :done",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":state": {"S": state}, ":done": {"S": "DONE"}},
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        print(json.dumps({"level": "INFO", "message": "was done already", "job": job}))
 
 
 def handler(event, context):

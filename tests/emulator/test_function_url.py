@@ -120,7 +120,7 @@ def test_the_request_has_the_id_of_the_invocation(ours: Target, url: str) -> Non
 @pytest.mark.parametrize(
     ("shape", "status", "body"),
     [
-        ("bare", 200, b'{"greeting": "hello"}'),
+        ("own", 200, b'{"greeting": "hello"}'),
         ("nothing", 200, b"null"),
         ("binary", 200, BYTES),
         ("misshapen", 502, b"Internal Server Error"),

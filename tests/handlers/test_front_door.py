@@ -30,7 +30,7 @@ def test_it_answers_with_the_event_and_says_where_it_ran(app: ModuleType, event:
     assert ("asked", "/orders", "r-1") == (line["message"], line["path"], line["request_id"])
 
 
-@pytest.mark.parametrize("wanted", ["bare", "misshapen", "nothing", "binary", "twice"])
+@pytest.mark.parametrize("wanted", ["own", "headers", "misshapen", "nothing", "binary", "twice"])
 def test_it_answers_in_the_shape_that_is_asked_for(app: ModuleType, wanted: str):
     """The shapes that doors differ about, each by its name."""
     assert app.SHAPES[wanted] == app.handler({"path": "/", "queryStringParameters": {"answer": wanted}}, CONTEXT)

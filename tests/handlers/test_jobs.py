@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from workbook.emulator import Emulator
-from workbook.emulator.corrections.probes.made import function, queue
 from workbook.targets import Target
 
 HANDLERS = Path(__file__).resolve().parents[2] / "handlers"
@@ -53,34 +52,96 @@ def owed_cents(worker: ModuleType, customer: str) -> int:
     return int(found["Item"]["owed_cents"]["N"])
 
 
-def test_a_job_can_be_asked_about_from_the_first_moment(jobs, target: Target, monkeypatch: pytest.MonkeyPatch):
+ADA = {"authorizer": {"iam": {"userArn": "arn:aws:iam::000000000000:user/ada"}}}
+BOB = {"authorizer": {"iam": {"userArn": "arn:aws:iam::000000000000:user/bob"}}}
+
+
+def post(desk: ModuleType, order: dict, *, caller: dict = ADA, **headers: str) -> dict:
+    return desk.handler(
+        {"routeKey": "POST /jobs", "headers": headers, "body": json.dumps(order), "requestContext": caller}, CONTEXT
+    )
+
+
+def ask(desk: ModuleType, job: str) -> dict:
+    return desk.handler({"routeKey": "GET /jobs/{job}", "pathParameters": {"job": job}}, CONTEXT)
+
+
+class Worker:
+    """Stands where the desk invokes its worker, notes what comes, and is away as often as it is told."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.events: list[dict] = []
+        self._away = away
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: str) -> None:  # noqa: N803, boto3's own names
+        if self._away:
+            self._away -= 1
+            raise ConnectionError("Lambda does not answer")
+        assert "Event" == InvocationType
+        self.events.append(json.loads(Payload))
+
+
+@pytest.fixture
+def desk(jobs, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("WORKER", "worker")
+    return load("job_desk")
+
+
+def test_a_job_can_be_asked_about_from_the_first_moment(desk: ModuleType, monkeypatch: pytest.MonkeyPatch):
     """The desk answers 202 with an address, and the address answers at once; an unknown job is 404."""
-    desk = load("job_desk")
-    with function(target, "def handler(event, context): pass") as worker:
-        monkeypatch.setenv("WORKER", worker)
-        accepted = desk.handler({"routeKey": "POST /jobs", "headers": {}, "body": json.dumps(ORDER)}, CONTEXT)
+    monkeypatch.setattr(desk, "functions", worker := Worker())
+    accepted = post(desk, ORDER)
     job = json.loads(accepted["body"])["job"]
     assert (202, f"/jobs/{job}") == (accepted["statusCode"], accepted["headers"]["location"])
-    ask = {"routeKey": "GET /jobs/{job}", "pathParameters": {"job": job}}
-    assert {"job": job, "state": "ACCEPTED"} == json.loads(desk.handler(ask, CONTEXT)["body"])
-    assert 404 == desk.handler({**ask, "pathParameters": {"job": "none"}}, CONTEXT)["statusCode"]
+    assert {"job": job, "state": "ACCEPTED"} == json.loads(ask(desk, job)["body"])
+    assert 404 == ask(desk, "none")["statusCode"]
+    assert [{**ORDER, "job": job}] == worker.events
 
 
-def test_a_client_that_asks_twice_gets_one_job(jobs, target: Target, monkeypatch: pytest.MonkeyPatch):
-    """With the same idempotency key the second request is the first one again: one job, and one event for the worker."""
-    desk = load("job_desk")
-    request = {"routeKey": "POST /jobs", "headers": {"idempotency-key": "k-1"}, "body": json.dumps(ORDER)}
-    with queue(target) as (url, arn), function(target, "def handler(event, context): pass") as worker:
-        monkeypatch.setenv("WORKER", worker)
-        target.client("lambda").put_function_event_invoke_config(
-            FunctionName=worker, DestinationConfig={"OnSuccess": {"Destination": arn}}
-        )
-        first, second = (desk.handler(request, CONTEXT) for _ in range(2))
-        receive = {"QueueUrl": url, "MaxNumberOfMessages": 10}
-        assert 1 == len(target.client("sqs").receive_message(**receive, WaitTimeSeconds=10)["Messages"])
-        assert "Messages" not in target.client("sqs").receive_message(**receive)
-    assert first == second
-    assert {"job": "k-1"} == json.loads(first["body"])
+def test_the_same_order_under_the_same_key_is_one_job(desk: ModuleType, jobs, monkeypatch: pytest.MonkeyPatch):
+    """Once the worker has begun, a repeated order starts nothing; another caller's key is another one."""
+    monkeypatch.setattr(desk, "functions", worker := Worker())
+    first = post(desk, ORDER, **{"idempotency-key": "a b/c"})
+    job = json.loads(first["body"])["job"]
+    load("job_worker").set_state(job, "RUNNING")
+    assert first == post(desk, dict(reversed(ORDER.items())), **{"idempotency-key": "a b/c"})
+    assert job != json.loads(post(desk, ORDER, caller=BOB, **{"idempotency-key": "a b/c"})["body"])["job"]
+    assert 2 == len(worker.events)
+
+
+def test_a_key_for_another_order_is_refused(desk: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    """What came first under a key stays; nothing is swallowed without a word."""
+    monkeypatch.setattr(desk, "functions", worker := Worker())
+    post(desk, ORDER, **{"idempotency-key": "k"})
+    refused = post(desk, {**ORDER, "amount_cents": 1}, **{"idempotency-key": "k"})
+    assert (422, 1) == (refused["statusCode"], len(worker.events))
+
+
+def test_an_order_that_could_not_be_started_is_started_by_its_repetition(
+    desk: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    """The desk breaks between writing and invoking; the same order under the same key goes on where it stopped."""
+    monkeypatch.setattr(desk, "functions", worker := Worker(away=1))
+    with pytest.raises(ConnectionError):
+        post(desk, ORDER, **{"idempotency-key": "k"})
+    assert 202 == post(desk, ORDER, **{"idempotency-key": "k"})["statusCode"]
+    assert 1 == len(worker.events)
+
+
+def test_a_client_can_not_choose_the_job_of_another(desk: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    """An order that brings a job's id gets one of its own all the same."""
+    monkeypatch.setattr(desk, "functions", worker := Worker())
+    job = json.loads(post(desk, {**ORDER, "job": "somebody's"})["body"])["job"]
+    assert [job] == [event["job"] for event in worker.events]
+
+
+def test_a_job_that_is_done_stays_done(jobs):
+    """A repeated event doesn't take the state back."""
+    worker = load("job_worker")
+    worker.set_state("j-1", "DONE")
+    worker.set_state("j-1", "RUNNING")
+    found = jobs.get_item(TableName=worker.os.environ["JOBS"], Key={"id": {"S": "j-1"}})
+    assert {"S": "DONE"} == found["Item"]["state"]
 
 
 @pytest.mark.parametrize(("idempotent", "charges"), [("no", 2), ("yes", 1)])
