@@ -157,7 +157,9 @@ def run(
 
         folder.write_report(facts, outcomes.values())
         screen.say(f"Run {run_id}: {len(todo)} of {len(executions)} notebooks to run on the target {request.target}.")
-        _work([one for one in todo if not one.lesson.exclusive], jobs, look=look, keep=keep)
+        # The longest first, as far as cells tell: what begins last is short, and no processor is left alone for long.
+        shared = sorted((one for one in todo if not one.lesson.exclusive), key=lambda one: -one.cells)
+        _work(shared, jobs, look=look, keep=keep)
         _work([one for one in todo if one.lesson.exclusive], 1, look=look, keep=keep)
 
         ordered = tuple(outcomes[name] for name in sorted(outcomes))
