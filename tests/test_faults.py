@@ -110,10 +110,13 @@ def until(condition, what: str, timeout_s: float = 30):
 
 @pytest.fixture
 def line(tmp_path):
+    # Where the tests themselves run in the background, they ignore SIGINT, and so would everything that they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     line = CommandLine(tmp_path)
     try:
         yield line
     finally:
+        signal.signal(signal.SIGINT, before)
         for process in [line.process, *line.descendants]:
             if process:
                 with suppress(psutil.NoSuchProcess):
