@@ -2,7 +2,7 @@
 
 The floor is what the lessons themselves ask for: kernels, imports, calls to their target, the time that a changed function
 takes to be ready, and waits that belong to an experiment. Kernels, imports and that time are taken by themselves. For the
-rest a cell is put into copies of the notebooks, which notes when boto3 was calling and when something slept; what ran side
+rest a cell is put into copies of the notebooks, which notes when a request was out and when something slept; what ran side
 by side counts once. All else is the workbook's: starting, looking again too late, and what isn't told apart here.
 """
 
@@ -56,6 +56,9 @@ def _kind_of_sleep(seconds):
         return "wait"
     return "poll" if caller.startswith(("workbook.", "botocore.")) else "kernel"
 
+import workbook.targets
+
+workbook.targets.Target.send = _watched(workbook.targets.Target.send, lambda *_: "call")
 _AWS = botocore.client.BaseClient
 _AWS._make_api_call = _watched(_AWS._make_api_call, _kind_of_call)
 time.sleep = _watched(time.sleep, _kind_of_sleep)
