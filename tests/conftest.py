@@ -1,15 +1,12 @@
 """What several test files need: one emulator for all of them, the target that it is, and the lessons' stacks on it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from stacks import deployed
 
-from workbook import stack
 from workbook.emulator import Emulator, start
 from workbook.targets import Target, connect
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -28,25 +25,10 @@ def target(emulator: Emulator) -> Target:
 @pytest.fixture(scope="module")
 def outputs_00(target: Target) -> Iterator[dict[str, str]]:
     """The outputs of lesson 00's stack, deployed for one test file."""
-    yield from _deployed(target, "00_start_here")
+    yield from deployed(target, "00_start_here")
 
 
 @pytest.fixture(scope="module")
 def outputs_01(target: Target) -> Iterator[dict[str, str]]:
     """The outputs of lesson 01's stack, deployed for one test file."""
-    yield from _deployed(target, "01_first_function")
-
-
-def _deployed(target: Target, lesson: str) -> Iterator[dict[str, str]]:
-    remembered = []
-    try:
-        yield stack.deploy(
-            target,
-            ROOT / "infra" / f"{lesson}.yaml",
-            name=f"wb-test-{lesson.replace('_', '-')}",
-            tags={"workbook:run": "test"},
-            remember=remembered.append,
-            say=lambda line: None,
-        ).outputs
-    finally:
-        stack.teardown(target, remembered, say=lambda line: None)
+    yield from deployed(target, "01_first_function")

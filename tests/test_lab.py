@@ -295,3 +295,19 @@ def test_what_was_observed_is_kept_beside_what_is_documented(lab: Lab, tmp_path:
         (line["where"], line["agrees"], line["provenance"]) for line in kept
     ]
     assert all(line["source_url"].startswith("https://") for line in kept)
+
+
+def test_a_log_is_searched_for_words(lab: Lab, anatomy: str):
+    """Whole messages come back, oldest first, those of one invocation if its id is asked for; words that nobody wrote find none."""
+    first, second = (lab.invoke(anatomy, {}, experiment="log").record.request_id for _ in range(2))
+    reports = lab.logged(anatomy, "REPORT")
+    assert [True, True] == [wanted in line for wanted, line in zip((first, second), reports[-2:], strict=True)]
+    assert lab.logged(anatomy, f"REPORT RequestId: {first}") == reports[-2:-1]
+    assert [] == lab.logged(anatomy, "nobody wrote this")
+
+
+def test_only_the_emulator_of_ours_restores_anything(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    """What a correction supplies is called restored; what answers by itself keeps its own provenance."""
+    assert "restored from documentation" == lab.restored
+    monkeypatch.setattr(lab, "target", dataclasses.replace(lab.target, name="localstack"))
+    assert "emulated" == lab.restored

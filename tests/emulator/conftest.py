@@ -7,14 +7,13 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from stacks import deployed
 from trials import MakeEnvironment
 
-from workbook import emulator, stack
+from workbook import emulator
 from workbook.emulator import clean_room, upstream
 from workbook.emulator.environment import Environment, EnvironmentSpec
 from workbook.targets import Target, connect
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -90,15 +89,4 @@ def plain_ministack() -> Iterator[Target]:
 @pytest.fixture(scope="session")
 def front_door(ours: Target) -> Iterator[dict[str, str]]:
     """The outputs of lesson 02's stack on ours: one function behind a REST API, an HTTP API and a function URL."""
-    remembered = []
-    try:
-        yield stack.deploy(
-            ours,
-            ROOT / "infra" / "02_front_door.yaml",
-            name="wb-test-front-door",
-            tags={"workbook:run": "test"},
-            remember=remembered.append,
-            say=lambda line: None,
-        ).outputs
-    finally:
-        stack.teardown(ours, remembered, say=lambda line: None)
+    yield from deployed(ours, "02_front_door")

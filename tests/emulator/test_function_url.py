@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from trials import throttled
 
 from workbook.emulator.corrections.function_url_answers import is_well_shaped
 from workbook.targets import Target
@@ -141,12 +142,8 @@ def test_a_header_with_two_values(ours: Target, url: str) -> None:
 
 def test_a_throttled_function(ours: Target, url: str, front_door: dict[str, str]) -> None:
     """Its URL says so."""
-    service = ours.client("lambda")
-    service.put_function_concurrency(FunctionName=front_door["FunctionName"], ReservedConcurrentExecutions=0)
-    try:
+    with throttled(ours, front_door["FunctionName"]):
         refused = ours.send("GET", url)
-    finally:
-        service.delete_function_concurrency(FunctionName=front_door["FunctionName"])
     assert 429 == refused.status
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from trials import wait_until
+from trials import throttled, wait_until
 
 from workbook import stack
 from workbook.emulator.corrections import http_api_answers
@@ -349,12 +349,8 @@ def test_a_header_with_two_values(desk: Desk) -> None:
 
 def test_a_throttled_function(desk: Desk) -> None:
     """The gateway says that the service is unavailable, and nothing of concurrency."""
-    service = desk.target.client("lambda")
-    service.put_function_concurrency(FunctionName=desk.name, ReservedConcurrentExecutions=0)
-    try:
-        assert (UNAVAILABLE, UNAVAILABLE) == (desk.told("one", "own"), desk.told("two", "bare"))
-    finally:
-        service.delete_function_concurrency(FunctionName=desk.name)
+    with throttled(desk.target, desk.name):
+        assert (UNAVAILABLE, UNAVAILABLE) == (desk.told("one", "own"), desk.told("two", "own"))
 
 
 @each_door

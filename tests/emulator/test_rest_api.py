@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from trials import throttled
 
 from workbook.emulator.corrections.probes.made import stack
 from workbook.emulator.corrections.rest_api_answers import answer
@@ -243,12 +244,8 @@ def test_what_is_no_answer_is_an_internal_error(ours: Target, url: str, shape: s
 
 def test_a_throttled_function_is_an_internal_error(ours: Target, url: str, front_door: dict[str, str]) -> None:
     """It looks like any other failure, but for its status."""
-    service = ours.client("lambda")
-    service.put_function_concurrency(FunctionName=front_door["FunctionName"], ReservedConcurrentExecutions=0)
-    try:
+    with throttled(ours, front_door["FunctionName"]):
         refused = ours.send("GET", url)
-    finally:
-        service.delete_function_concurrency(FunctionName=front_door["FunctionName"])
     assert (500, INTERNAL_ERROR) == (refused.status, json.loads(refused.body))
 
 

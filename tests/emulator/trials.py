@@ -2,11 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psutil
 
 from workbook.emulator.environment import Environment, Outcome
+from workbook.targets import Target
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 
@@ -37,3 +39,14 @@ def state(pid: int) -> str:
     except psutil.NoSuchProcess:
         return psutil.STATUS_DEAD
     return psutil.STATUS_DEAD if found == psutil.STATUS_ZOMBIE else found
+
+
+@contextmanager
+def throttled(target: Target, function: str) -> Iterator[None]:
+    """Have Lambda refuse to run a function meanwhile."""
+    service = target.client("lambda")
+    service.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+    try:
+        yield
+    finally:
+        service.delete_function_concurrency(FunctionName=function)

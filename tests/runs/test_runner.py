@@ -170,6 +170,16 @@ assert (here / "left").exists() and (here / "right").exists()
     assert [Status.PASSED] * 3 == [outcome.status for outcome in report.outcomes]
 
 
+def test_the_longest_notebook_begins_first(tmp_path, notebooks, quietly):
+    """One after the other, what has most cells comes first; the report keeps the reading order."""
+    small_notebooks.write(notebooks, "01_short", "1")
+    small_notebooks.write(notebooks, "02_long", "1", "2", "3")
+    report = quietly(jobs=1)
+    assert ["01_short", "02_long"] == [outcome.name for outcome in report.outcomes]
+    written = {path.stem: path.stat().st_mtime_ns for path in (report.folder / "notebooks").glob("*.ipynb")}
+    assert ["02_long", "01_short"] == sorted(written, key=written.get)
+
+
 def test_a_kernel_is_this_interpreter_and_keeps_out_of_the_users_home(tmp_path, notebooks, quietly, monkeypatch):
     """A kernelspec of the user's that is named python3 doesn't take over, and nothing is written into the home folder."""
     home = tmp_path / "home"
