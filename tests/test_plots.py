@@ -148,7 +148,7 @@ def test_lines_are_named_in_their_own_colour_and_apart():
     fig = plots.lines(table, "x", "y", "of", title="Lines", labels=labels, provenance="simulated", log_x=True)
     names = {text.get_text(): text for text in fig.axes[0].texts}
     assert [line.get_color() for line in fig.axes[0].lines] == [names["a"].get_color(), names["b"].get_color()]
-    assert abs(names["a"].get_position()[1] - names["b"].get_position()[1]) >= 0.5
+    assert abs(names["a"].get_position()[1] - names["b"].get_position()[1]) == pytest.approx(0.06)
     assert {"x in things", "y in things", "numbers: simulated"} <= set(texts(fig))
     plt.close(fig)
 
@@ -165,4 +165,28 @@ def test_the_style_holds_after_the_figure_is_made(calls):
     """A figure keeps the house's colours when it is drawn later, outside the style."""
     fig = plots.where_time_goes(calls, title="Where it goes", guess_ms=40.0)
     assert "#832db6" == to_hex(fig.axes[0].lines[0].get_color())
+    plt.close(fig)
+
+
+def test_a_sweep_shows_time_and_money_of_each_workload():
+    """Above stand durations, below the price of a million invocations, each with a line per workload and the vCPU's mark."""
+    rows = [("computing", 128, 800.0, 2.0), ("computing", 1769, 80.0, 2.5), ("waiting", 1769, 100.0, 3.0)]
+    table = pd.DataFrame(rows, columns=["workload", "memory_mb", "duration_ms", "usd_per_million"])
+    fig = plots.sweep(table, title="Sizes", provenance="priced from emulated")
+    above, below = fig.axes
+    assert [[800.0, 80.0], [100.0]] == [list(line.get_ydata()) for line in above.lines[:2]]
+    assert [[2.0, 2.5], [3.0]] == [list(line.get_ydata()) for line in below.lines[:2]]
+    assert "log" == above.get_yscale()
+    assert {"computing", "waiting", "one vCPU", "Sizes", "numbers: priced from emulated"} <= set(texts(fig))
+    plt.close(fig)
+
+
+def test_names_at_the_ends_of_lines_keep_apart():
+    """Two lines that end at the same value have their names one above the other, on a logarithmic axis too."""
+    rows = [(name, size, 100.0, 1.0) for name in ("one", "other") for size in (128, 256)]
+    table = pd.DataFrame(rows, columns=["workload", "memory_mb", "duration_ms", "usd_per_million"])
+    fig = plots.sweep(table, title="Sizes", provenance="emulated")
+    for ax in fig.axes:
+        low, high = sorted(text.get_position()[1] for text in ax.texts if text.get_text() in ("one", "other"))
+        assert high - low == pytest.approx(0.1)
     plt.close(fig)

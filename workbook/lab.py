@@ -184,14 +184,15 @@ class Lab:
         repeats: int,
         event: Any = None,
         block: int = 10,
+        warm_ups: int = 3,
     ) -> pd.DataFrame:
-        """Call functions warm, in turns of `block` calls, and return one row per call, warm-ups included.
+        """Call functions warm, in turns of `block` calls, and return one row per call, the `warm_ups` before them included.
 
         `functions` maps a variant's name to a function, which is invoked, or to a door, which gets a GET.
         """
         callers = self._callers(functions, experiment, event)
         return self._measured(
-            plans.warm(callers, repeats=repeats, rng=self.rng, block=block, keep=self._keep),
+            plans.warm(callers, repeats=repeats, rng=self.rng, warm_ups=warm_ups, block=block, keep=self._keep),
             "warm calls",
             list(functions),
         )

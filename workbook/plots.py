@@ -229,6 +229,36 @@ def lines(
     return fig
 
 
+def sweep(table: pd.DataFrame, *, title: str, provenance: str) -> Figure:
+    """Return a figure of what a function's memory size does: its duration above, what it costs below, a line per workload.
+
+    `table` has the columns `workload`, `memory_mb`, `duration_ms` and `usd_per_million`, the price of a million
+    invocations. Sizes and durations stand on logarithmic axes. The dotted line is where a function has one whole vCPU,
+    1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    """
+    sizes = sorted(table["memory_mb"].unique())
+    with _panels(provenance, 6.4, [1, 1]) as (fig, axes):
+        for ax, column in zip(axes, ("duration_ms", "usd_per_million"), strict=True):
+            drawn = {}
+            for number, (name, group) in enumerate(table.groupby("workload", sort=False)):
+                marker = _MARKERS[number % len(_MARKERS)]
+                (drawn[name],) = ax.plot(group["memory_mb"], group[column], marker=marker, markersize=5)
+            ax.set_xscale("log")
+            ax.set_xticks(sizes, [_in_words(size) for size in sizes], minor=False)
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.axvline(1769, color="0.6", linestyle=":")
+            if column == "duration_ms":
+                _milliseconds(ax, "milliseconds", log=True, axis="y")
+            else:
+                ax.set_ylim(bottom=0)
+                ax.set_ylabel("US dollars a million")
+            _name_ends(ax, drawn, step=0.1)
+        axes[0].annotate("one vCPU", (1769, 1), xycoords=("data", "axes fraction"), ha="center", color="0.35")
+        axes[-1].set_xlabel("memory size in MB (logarithmic)")
+        fig.suptitle(title, x=0.01, ha="left", fontweight=plt.rcParams["axes.titleweight"])
+    return fig
+
+
 def bars(values: Mapping[str, float], *, provenance: str, title: str, xlabel: str) -> Figure:
     """Return a figure with a bar per name, in the order given, each with its value beside it."""
     with _house(provenance, height=_height(len(values), least=2.6)) as (fig, ax):
@@ -336,13 +366,14 @@ def _legend_below(fig: Figure, ax: Axes) -> None:
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=3)
 
 
-def _name_ends(ax: Axes, drawn: Mapping[str, Line2D]) -> None:
-    """Write each line's name to the right of its last point, moved up where two would overlap."""
-    step = 0.06 * (ax.get_ylim()[1] - ax.get_ylim()[0])
+def _name_ends(ax: Axes, drawn: Mapping[str, Line2D], step: float = 0.06) -> None:
+    """Write each line's name to the right of its last point, moved up where two would be nearer than this share of the axis."""
+    to_share = ax.transData + ax.transAxes.inverted()
+    ends = {name: to_share.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for name, line in drawn.items()}
     place = float("-inf")
-    for name, line in sorted(drawn.items(), key=lambda item: item[1].get_ydata()[-1]):
-        place = max(line.get_ydata()[-1], place + step)
-        ax.text(1.01, place, name, transform=ax.get_yaxis_transform(), color=line.get_color(), va="center")
+    for name, end in sorted(ends.items(), key=lambda item: item[1]):
+        place = max(end, place + step)
+        ax.text(1.01, place, name, transform=ax.transAxes, color=drawn[name].get_color(), va="center")
 
 
 def _in_words(value: float) -> str:

@@ -10,7 +10,18 @@ from enum import StrEnum
 from typing import Any
 
 from workbook.errors import ParameterError
-from workbook.exercises import lesson_00, lesson_01, lesson_02, lesson_03, lesson_03b, lesson_03c, lesson_04, lesson_05
+from workbook.exercises import (
+    lesson_00,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_03b,
+    lesson_03c,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+)
 
 Rule = Callable[[Any], str | None]
 RULES: dict[str, Rule] = (
@@ -22,6 +33,8 @@ RULES: dict[str, Rule] = (
     | lesson_03c.RULES
     | lesson_04.RULES
     | lesson_05.RULES
+    | lesson_06.RULES
+    | lesson_07.RULES
 )
 
 
