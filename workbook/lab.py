@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbook import behaviours, calls, claims, emulator, plans, stack, targets
+from workbook import behaviours, calls, claims, emulator, plans, stack, targets, tuner
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.frames import frame
@@ -217,6 +217,48 @@ class Lab:
             plans.burst(partial(caller, variant=variant), callers=callers, keep=self._keep), "calls", [variant]
         )
 
+    def tune(
+        self,
+        functions: Mapping[int, str],
+        goal: tuner.Goal | str = "cost",
+        *,
+        experiment: str,
+        event: Any = None,
+        budget: int | None = None,
+    ) -> tuner.Tuning:
+        """Find the memory size that is best for a goal, by warm calls in turns, and return it with how sure it is.
+
+        `functions` maps a memory size in MB to the function that has it. A function of which a call fails is out: what
+        can fail at a size isn't to run at it. See `tuner.tune`.
+
+        Raises:
+            ParameterError: a function has another memory size, or they have different architectures; or as `Goal`,
+                `Rates.of` and `tuner.tune` do.
+        """
+        goal = goal if isinstance(goal, tuner.Goal) else tuner.Goal(goal)
+        rates = tuner.Rates.of(self.target.region, self._architecture(functions))
+        callers = self._callers({f"{size} MB": function for size, function in functions.items()}, experiment, event)
+        judge, records = plans.Judge("warm"), []
+
+        def measure(sizes: Sequence[int], calls: int) -> dict[int, list[float | None]]:
+            warm_ups = 0 if records else 1
+            made = plans.warm(
+                {f"{size} MB": callers[f"{size} MB"] for size in sizes},
+                repeats=calls - warm_ups,
+                warm_ups=warm_ups,
+                rng=self.rng,
+                keep=self._keep,
+                judge=judge,
+            )
+            records.extend(made)
+            return {size: _durations([record for record in made if record.variant == f"{size} MB"]) for size in sizes}
+
+        tuning = tuner.tune(
+            list(functions), goal, measure, rates=rates, provenance=str(self.target.provenance), budget=budget
+        )
+        self._measured(records, "warm calls", list(callers))
+        return tuning
+
     def get(self, url: str, *, function: str, experiment: str, **labels: Any) -> calls.Call:
         """Send a signed GET to an HTTP API, keep the record, and return the call. See `calls.request`."""
         own = {"function": function, "run_id": self.run_id, "experiment": experiment, "via": "http_api", **labels}
@@ -396,6 +438,26 @@ class Lab:
 
         return {variant: partial(call, way) for variant, way in functions.items()}
 
+    def _architecture(self, functions: Mapping[int, str]) -> str:
+        """Return the architecture of functions, each of which has the memory size that it stands for."""
+        client = self.client("lambda")
+        settings = {size: client.get_function_configuration(FunctionName=name) for size, name in functions.items()}
+        for size, setting in settings.items():
+            if setting["MemorySize"] != size:
+                raise ParameterError(
+                    f"{functions[size]} has {setting['MemorySize']} MB, not {size!r}.",
+                    why="It would be priced as another size than it runs at.",
+                    fix="Map each memory size in MB to a function that is deployed with it.",
+                )
+        found = sorted({setting.get("Architectures", ["x86_64"])[0] for setting in settings.values()})
+        if len(found) > 1:
+            raise ParameterError(
+                f"The functions are for {' and '.join(found)}.",
+                why="Architectures differ in speed and in price, and that would pass for an effect of memory.",
+                fix="Deploy all of them for one architecture.",
+            )
+        return found[0] if found else "x86_64"
+
     def _measured(self, records: list[Record], what: str, variants: list[str]) -> pd.DataFrame:
         """Say how many of a plan's calls count, and return them all, variant by variant."""
         counts = Counter(record.counts_as for record in records)
@@ -405,6 +467,13 @@ class Lab:
         ]
         print("; ".join(said) + ".")
         return frame(sorted(records, key=lambda record: variants.index(record.variant)))
+
+
+def _durations(records: Sequence[Record]) -> list[float | None]:
+    """Return the durations of one function's calls, in milliseconds; None for what doesn't count, and for all if one failed."""
+    if any(record.error_type for record in records):
+        return [None] * len(records)
+    return [record.duration_ms if record.counts_as == "result" else None for record in records]
 
 
 def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: int = 1) -> Lab:

@@ -114,16 +114,18 @@ def warm(
     warm_ups: int = 3,
     block: int = 1,
     keep: Keep = lambda _: None,
+    judge: Judge | None = None,
 ) -> list[Record]:
     """Call each variant `repeats` times in blocks, after `warm_ups` calls that are kept apart.
 
     In a block a variant is called several times in a row: an environment that stood still during the others' turns is
-    slow to wake, and where that is not what is asked for, a longer block keeps it out.
+    slow to wake, and where that is not what is asked for, a longer block keeps it out. A plan that goes on where another
+    ended takes over its `judge`, who knows the environments, and needs no warm-ups.
 
     Raises:
         ParameterError: as `interleaved` does.
     """
-    judge, records = Judge("warm"), []
+    judge, records = judge or Judge("warm"), []
 
     def call(variant: str, attempt: int, counts_as: str) -> None:
         record = variants[variant](variant=variant, attempt=attempt)
