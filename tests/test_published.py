@@ -98,3 +98,13 @@ def test_latencies_of_doors_keep_what_aws_says_apart_from_what_others_measured()
     assert {"REST API", "HTTP API", "function URL"} == set(table["door"])
     assert (table["value_ms"] > 0).all()
     assert table["source_url"].str.startswith("https://").all()
+
+
+def test_warm_durations_are_those_of_one_run():
+    """Three workloads, 300 calls behind each row, no 99th percentile below its mean, and where it stands."""
+    table = published.warm_durations()
+    assert (119, {300}, {"published"}) == (len(table), set(table["samples"]), set(table["provenance"]))
+    assert {"cpu-intensive", "light", "memory-intensive"} == set(table["workload"])
+    assert (table["duration_p99_ms"] > table["duration_avg_ms"]).all()
+    assert ["Int64", "float64"] == [str(table[name].dtype) for name in ("memory_mb", "duration_avg_ms")]
+    assert table["source_url"].str.startswith("https://").all()

@@ -23,6 +23,7 @@ KEYS = {
     "latency_published.csv": ["source", "door", "metric"],
     "prices.csv": ["service", "sku", "region", "tier_from"],
     "quotas.csv": ["service", "group", "quota"],
+    "warm_durations_published.csv": ["date", "workload", "runtime", "arch", "memory_mb"],
 }
 # What has to be looked up again sooner than the rest: README, "prices.csv".
 CHECKED_ON = date(2026, 11, 21)
@@ -142,6 +143,7 @@ def test_a_claim_that_a_row_names_exists(name):
             ("Apache License", "END OF TERMS AND CONDITIONS", "maxday/lambda-perf", "What was changed"),
         ),
         ("LICENSE-mikhail.io", ("MIT License", "Copyright (c) 2019 serverlessland", "What was changed")),
+        ("LICENSE-cebert", ("MIT License", "AWS Lambda ARM vs x86 Benchmark Project", "What was changed")),
         ("LICENSE-aws-samples", ("MIT No Attribution", "Amazon.com, Inc.", "What was changed")),
     ],
 )

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {"open_lab": "workbook.lab", "frame": "workbook.frames", "Findings": "workbook.claims"}
-_MODULES = ("behaviours", "costs", "doctor", "errors", "lessons", "plots", "prices", "published", "statistics")
+_MODULES = ("behaviours", "costs", "doctor", "errors", "lessons", "plots", "prices", "published", "statistics", "tuner")
 __all__ = sorted([*_HOME, *_MODULES])
 
 

@@ -49,8 +49,8 @@ class Output:
         rates, stats, calls_usd = tuning.rates, [], 0.0
         for size in tuning.sizes:
             if size.durations_ms:
-                average_ms = _average(size.durations_ms)
-                stats.append(Stat(size.memory_mb, average_ms, float(rates.duration_usd(size.memory_mb, average_ms))))
+                typical_ms = average_ms(size.durations_ms)
+                stats.append(Stat(size.memory_mb, typical_ms, float(rates.duration_usd(size.memory_mb, typical_ms))))
                 calls_usd += sum(float(rates.duration_usd(size.memory_mb, ms)) for ms in size.durations_ms)
         return cls(tuning.pick.memory_mb, tuple(stats), calls_usd=calls_usd)
 
@@ -101,6 +101,13 @@ class Output:
         return cls(power_mb, tuple(sorted(stats, key=lambda stat: stat.memory_mb)), *costs)
 
 
+def average_ms(durations_ms: Sequence[float]) -> float:
+    """Return the mean of the billed times, in whole milliseconds, without the shortest and the longest fifth of them."""
+    billed = sorted(math.ceil(ms) for ms in durations_ms)
+    cut = int(len(billed) * _DISCARD)
+    return fmean(billed[cut : len(billed) - cut])
+
+
 def chart_url(stats: Sequence[Stat]) -> str:
     """Return the address at which Power Tuning's public page draws the figures of some memory sizes."""
     ordered = sorted(stats, key=lambda stat: stat.memory_mb)
@@ -128,13 +135,6 @@ def parse_chart_url(url: str) -> list[Stat]:
             why="Behind its # stand memory sizes, durations and costs, each in base64, with semicolons between.",
             fix=f"Copy the whole address, which begins with {CHART}#.",
         ) from error
-
-
-def _average(durations_ms: Sequence[float]) -> float:
-    """Return the mean of the billed times, which are whole milliseconds, without the shortest and longest fifth."""
-    billed = sorted(math.ceil(ms) for ms in durations_ms)
-    cut = int(len(billed) * _DISCARD)
-    return fmean(billed[cut : len(billed) - cut])
 
 
 def _packed(kind: str, values: Sequence[float]) -> str:
