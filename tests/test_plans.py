@@ -160,6 +160,16 @@ def test_warm_ups_are_kept_apart_and_never_dropped():
     assert "cold" == records[0].temperature
 
 
+def test_a_plan_goes_on_where_another_ended():
+    """With the same judge the environments are known, and warm from the first call on."""
+    function, judge = Function(), plans.Judge("warm")
+    function.renew()
+    plans.warm({"one": function}, repeats=2, rng=RNG, warm_ups=1, judge=judge)
+    assert ["result"] * 3 == counted(plans.warm({"one": function}, repeats=3, rng=RNG, warm_ups=0, judge=judge))
+    stranger = plans.warm({"one": function}, repeats=3, rng=RNG, warm_ups=0)
+    assert ["wrong temperature", "result", "result"] == counted(stranger)
+
+
 def test_a_block_calls_one_variant_several_times_in_a_row():
     """Blocks keep the other variants' turns out, and every variant still gets all its calls."""
     records = plans.warm({"a": Function(), "b": Function()}, repeats=7, rng=RNG, warm_ups=1, block=3)

@@ -61,6 +61,14 @@ def test_an_interval_doesnt_depend_on_the_order_or_the_unit():
     assert [in_ms.low, in_ms.high] == pytest.approx([in_s.low * 1000, in_s.high * 1000])
 
 
+def test_a_comparison_at_a_higher_level_is_less_sure_of_itself():
+    """Whoever looks several times asks for more certainty, and gets wider intervals that may no longer be apart."""
+    one, other = spread(10, width=4), spread(11.8, width=4)
+    once, often = (compare(one, other, base="b", other="o", provenance="", level=level) for level in (0.95, 0.999))
+    assert often.ratio_interval.low < once.ratio_interval.low < once.ratio_interval.high < often.ratio_interval.high
+    assert [True, False] == [once.decided, often.decided]
+
+
 def test_a_higher_level_gives_a_wider_interval():
     """More certainty costs width."""
     narrow, wide = (quantile_interval(range(50), level=level) for level in (0.8, 0.99))

@@ -228,8 +228,8 @@ class Lab:
     ) -> tuner.Tuning:
         """Find the memory size that is best for a goal, by warm calls in turns, and return it with how sure it is.
 
-        `functions` maps a memory size in MB to the function that has it. A function of which a call fails is out: what
-        can fail at a size isn't to run at it. See `tuner.tune`.
+        `functions` maps a memory size in MB to the function that has it, whose answer names its log stream. A size at which
+        a call fails is out: what can fail there isn't to run there. See `tuner.tune`.
 
         Raises:
             ParameterError: a function has another memory size, or they have different architectures; or as `Goal`,
@@ -449,14 +449,14 @@ class Lab:
                     why="It would be priced as another size than it runs at.",
                     fix="Map each memory size in MB to a function that is deployed with it.",
                 )
-        found = sorted({setting.get("Architectures", ["x86_64"])[0] for setting in settings.values()})
+        found = sorted({setting.get("Architectures", ["x86_64"])[0] for setting in settings.values()}) or ["x86_64"]
         if len(found) > 1:
             raise ParameterError(
                 f"The functions are for {' and '.join(found)}.",
                 why="Architectures differ in speed and in price, and that would pass for an effect of memory.",
                 fix="Deploy all of them for one architecture.",
             )
-        return found[0] if found else "x86_64"
+        return found[0]
 
     def _measured(self, records: list[Record], what: str, variants: list[str]) -> pd.DataFrame:
         """Say how many of a plan's calls count, and return them all, variant by variant."""

@@ -8,7 +8,7 @@ search is over when nothing can beat it, or when the budget is used.
 look would. All comparisons share one error by Bonferroni's inequality: with six looks planned and k sizes, each one-sided
 limit is exceeded in at most 5 % / (6 (k - 1)) of tunings, so that in at least 95 of 100 all those hold that matter for the
 pick (repeated confidence intervals: Jennison & Turnbull 1989; k - 1 pairs matter, because one of each is the best: Kim &
-Nelson 2001, whose indifference zone the margin is). That is more cautious than need be.
+Nelson 2001, whose indifference zone the margin is). That is more cautious than need be; `benchmarks/tuning.py` counts.
 
 **What is not covered.** Calls are taken as independent. On AWS all warm calls of one environment share one machine, and by
 what machines differ is not seen by calling it more often; nor is by what hours do. The median call stands for all, so
@@ -30,6 +30,7 @@ from workbook.tuner.goal import Goal, Rates
 
 MARGIN = 0.05  # what is worse by less is as good as the best
 LOOKS = 6  # more of them make each one stricter, fewer let calls go to what is decided already
+LEAST = 2  # calls of a size in a round: a single one that doesn't count would put it out
 FIXED_CALLS = 50  # of each size, in Power Tuning's own example ("num": 50 in its README-EXECUTE.md)
 
 Measure = Callable[[Sequence[int], int], Mapping[int, Sequence[float | None]]]
@@ -126,7 +127,7 @@ class Tuning:
         if self.decided:
             found = f"Take {pick}: at most {100 * self.at_most_worse:.2g} % worse than the {best}"
         else:
-            rivals = " and ".join(f"{size.memory_mb}" for size in self.sizes if size.state == "open")
+            rivals = " and ".join(str(size.memory_mb) for size in self.sizes if size.state == "open")
             more = "" if self.more_needed is None else f": about {self.more_needed:.2g} more of each would tell"
             found = (
                 f"Not enough samples: {pick} looks {best}, and {rivals} MB may be over {100 * MARGIN:g} % better{more}"
@@ -162,7 +163,7 @@ def tune(
     counted: dict[int, list[float]] = {size: [] for size in sizes}
     out, called = set(), sizes
     for planned in rounds:
-        if (number := min(planned, left // len(called))) < 1:
+        if (number := min(planned, left // len(called))) < LEAST:
             break
         for size, calls in measure(called, number).items():
             results = [ms for ms in calls if ms is not None]
@@ -202,7 +203,7 @@ def _rounds(sizes: Sequence[int], budget: int) -> list[int]:
         )
     last = max(first, (budget - first * (len(sizes) - 2)) / 2)
     totals = [round(first * (last / first) ** (look / (LOOKS - 1))) for look in range(LOOKS)]
-    return [first, *(later - earlier for earlier, later in pairwise(totals))]
+    return [first, *(max(LEAST, later - earlier) for earlier, later in pairwise(totals))]
 
 
 def _level(sizes: int) -> float:
@@ -218,7 +219,7 @@ def _look(
         raise ParameterError(
             "No call of any memory size counts.",
             why="There is nothing to compare.",
-            fix="Call one of the functions and read its error.",
+            fix="Look at their records: what failed has an error, and a handler that doesn't name its log stream proves nothing.",
         )
     pick, losses = goal.pick(calls, rates), goal.losses(calls, rates)
     ours, named = losses.pop(pick), {"base": f"{pick} MB", "provenance": provenance, "level": level}
