@@ -240,11 +240,11 @@ class Lab:
         callers = self._callers({f"{size} MB": function for size, function in functions.items()}, experiment, event)
         judge, records = plans.Judge("warm"), []
 
-        def measure(sizes: Sequence[int], calls: int) -> dict[int, list[float | None]]:
+        def measure(sizes: Sequence[int], number: int) -> dict[int, list[float | None]]:
             warm_ups = 0 if records else 1
             made = plans.warm(
                 {f"{size} MB": callers[f"{size} MB"] for size in sizes},
-                repeats=calls - warm_ups,
+                repeats=number - warm_ups,
                 warm_ups=warm_ups,
                 rng=self.rng,
                 keep=self._keep,

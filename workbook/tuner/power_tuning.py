@@ -38,7 +38,7 @@ class Output:
     power_mb: int
     stats: tuple[Stat, ...]
     state_machine_usd: float = 0.0  # what Step Functions asked for the run: nothing, if there was none
-    calls_usd: float = 0.0  # what all calls cost
+    calls_usd: float = 0.0  # what the calls cost; of a search, those that count
 
     @classmethod
     def of(cls, tuning: Tuning) -> Self:

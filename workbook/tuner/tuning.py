@@ -101,11 +101,15 @@ class Tuning:
         """Return one row per memory size, in MB: what the goal weighs, what was called, and what became of the size.
 
         `n` calls count, of `calls` that were made. `interval_ms` is the median's, of 95 %. `usd_per_million` is what a
-        million calls like the median one cost, their requests included. A size that got fewer calls than another was
-        `stopped_early`. Where no call counts, figures are missing.
+        million calls like the median one cost, their requests included. A size is `stopped_early` if others got more calls,
+        as of it nothing was left to decide. Where no call counts, figures are missing.
         """
         most = max(size.calls for size in self.sizes)
-        rows = {size.memory_mb: self._figures(size) | {"stopped_early": size.calls < most} for size in self.sizes}
+        rows = {
+            size.memory_mb: self._figures(size)
+            | {"stopped_early": size.calls < most and size.state not in ("pick", "open")}
+            for size in self.sizes
+        }
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("memory_mb")
         return table.assign(provenance=Provenance.PRICED.on(self.provenance))
 
@@ -127,8 +131,9 @@ class Tuning:
         if self.decided:
             found = f"Take {pick}: at most {100 * self.at_most_worse:.2g} % worse than the {best}"
         else:
-            rivals = " and ".join(str(size.memory_mb) for size in self.sizes if size.state == "open")
-            more = "" if self.more_needed is None else f": about {self.more_needed:.2g} more of each would tell"
+            rivals = ", ".join(str(size.memory_mb) for size in self.sizes if size.state == "open")
+            rounded = self.more_needed and float(f"{self.more_needed:.2g}")
+            more = "" if rounded is None else f": about {rounded:g} more of each would tell"
             found = (
                 f"Not enough samples: {pick} looks {best}, and {rivals} MB may be over {100 * MARGIN:g} % better{more}"
             )
