@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pg8000.native import InterfaceError
 
 from workbook.calls import Door
 from workbook.emulator import Emulator
@@ -144,6 +145,25 @@ def test_a_missing_capability_is_a_skip_with_its_reason(lab: Lab, tmp_path: Path
     with pytest.raises(TargetError, match="The target embedded has no time_machine"):
         lab.need("time_machine")
     assert "time_machine" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["needs"]
+
+
+def test_a_lab_has_one_database_and_ends_it(lab: Lab, capsys: pytest.CaptureFixture[str]):
+    """A cell that is run again doesn't leave a server behind, nor does a lesson that closes."""
+    first = lab.database(max_connections=1)
+    second = lab.database(max_connections=2)
+    with pytest.raises(InterfaceError):
+        first.sessions()
+    assert 2 == second.sessions().limit
+    lab.close()
+    with pytest.raises(InterfaceError):
+        second.sessions()
+    assert "There was nothing left to remove" not in capsys.readouterr().out
+
+
+def test_a_database_is_only_where_functions_can_reach_it(lab: Lab):
+    """On a target whose functions run elsewhere the lesson is skipped, and nothing is started."""
+    with pytest.raises(TargetError, match="The target localstack has no database"):
+        open_lab("01_first_function", target="localstack").database(max_connections=1)
 
 
 def test_waiting_has_a_deadline(lab: Lab):

@@ -448,6 +448,7 @@ def test_a_target_says_what_it_has():
     """A lesson that needs an HTTP API can't run where there is none."""
     names = ("embedded", "localstack", "aws")
     assert [True, False, True] == ["http_api" in Target(name, None).capabilities for name in names]
+    assert [True, False, False] == ["database" in Target(name, None).capabilities for name in names]
 
 
 def test_an_answer_can_be_read(target: Target):

@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbook import behaviours, calls, claims, emulator, plans, stack, targets, tuner
+from workbook import behaviours, calls, claims, database, emulator, plans, stack, targets, tuner
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.frames import frame
@@ -88,6 +88,7 @@ class Lab:
         self._journal = folder / "journal" / f"{lesson}.jsonl"
         self._records = folder / "records" / f"{lesson}.jsonl"
         self._opened_at = ""
+        self._database: database.Database | None = None
 
     def __repr__(self) -> str:
         where = self.target.endpoint or f"account {self.target.account_id}, {self.target.region}"
@@ -144,6 +145,22 @@ class Lab:
         variables = {**environment.get("Variables", {}), "WORKBOOK_MADE_COLD": secrets.token_hex(4)}
         client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
         client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig=_SOON)
+
+    def database(self, *, max_connections: int) -> "database.Database":
+        """Start a PostgreSQL server on this machine that takes so many connections, and return it. See `database.start`.
+
+        A lab has one at most: one that it had is ended. `close` ends it too, and so does the end of this process, so the
+        journal has nothing to undo.
+
+        Raises:
+            TargetError: functions on this target can't reach this machine; the runner then counts the notebook as skipped.
+            ParameterError, SetupError: as `database.start` does.
+        """
+        self.need("database")
+        self._end_database()
+        self._database = database.start(max_connections=max_connections)
+        self.note("database", port=self._database.port, max_connections=max_connections)
+        return self._database
 
     def undo_later(self, service: str, operation: str, **parameters: Any) -> None:
         """Note a boto3 call that takes something away, before it is made; the teardown will call it."""
@@ -407,9 +424,20 @@ class Lab:
 
     def close(self) -> None:
         """Take away everything that this sitting made, as the journal knows it, and say what went."""
+        ended = self._end_database()
         own = [sitting for sitting in pending(self._journal) if sitting.opened["at"] == self._opened_at]
-        if not [thing for sitting in own for thing in undo(self._journal, sitting, self.target)]:
+        removed = [thing for sitting in own for thing in undo(self._journal, sitting, self.target)]
+        if not (ended or removed):
             print("There was nothing left to remove.")
+
+    def _end_database(self) -> bool:
+        """End this lab's database server and return whether there was one."""
+        if self._database is None:
+            return False
+        self._database.stop()
+        self._database = None
+        print("ended the database server")
+        return True
 
     def _remember(self, entry: dict[str, Any]) -> None:
         self.note("undo", of=self._opened_at, entry=entry)

@@ -42,9 +42,10 @@ from urllib3 import HTTPHeaderDict
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
 
-# What lessons need and not every target has. "freeze": an environment stands still between invocations.
+# What lessons need and not every target has. "freeze": an environment stands still between invocations. "database": a
+# function can reach a server on this machine.
 _CAPABILITIES = {
-    "embedded": frozenset({"http_api", "freeze"}),
+    "embedded": frozenset({"http_api", "freeze", "database"}),
     # LocalStack's free edition has no HTTP API: https://docs.localstack.cloud/user-guide/aws/apigateway/
     "localstack": frozenset(),  # nor do its containers stand still
     "aws": frozenset({"http_api", "freeze"}),
@@ -110,7 +111,7 @@ class Target:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Return the names of what this target has, out of "http_api" and "freeze"."""
+        """Return the names of what this target has, out of "http_api", "freeze" and "database"."""
         return capabilities(self.name)
 
     def client(self, service: str, **config: Any) -> Any:
@@ -321,7 +322,7 @@ def is_started_here(name: str) -> bool:
 
 
 def capabilities(name: str) -> frozenset[str]:
-    """Return the names of what the target of that name has, out of "http_api" and "freeze"."""
+    """Return the names of what the target of that name has, out of "http_api", "freeze" and "database"."""
     return _CAPABILITIES[name]
 
 
