@@ -3,7 +3,10 @@
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,72 @@ def test_no_code_is_an_error(tmp_path: Path, make: bool, word: str):
         folder.mkdir()
     with pytest.raises(DeployError, match=f"{folder} is {word}. .* Correct CodeUri"):
         zip_folder(folder)
+
+
+def test_what_a_folder_requires_travels_with_it(tmp_path: Path):
+    """A pinned distribution and all that it needs stand beside the code, without what depends on this machine."""
+    folder = _write(tmp_path, {"app.py": "", "requirements.txt": f"# why\n\npg8000=={version('pg8000')}  # and how\n"})
+    package = zip_folder(folder)
+    names = [entry.filename for entry in _entries(package.content)]
+    assert {"app.py", "pg8000/native.py", "scramp/core.py", "asn1crypto/core.py", "dateutil/tz/tz.py", "six.py"} <= {
+        *names
+    }
+    assert sorted(names) == names
+    assert [] == [
+        name for name in names if name.endswith(("/RECORD", "/INSTALLER", "/REQUESTED", ".pyc")) or ".." in name
+    ]
+    assert package == zip_folder(folder)
+
+
+def test_a_package_with_dependencies_runs_by_itself(tmp_path: Path):
+    """What was packed is complete: a Python that has nothing else can import it."""
+    package = zip_folder(_write(tmp_path / "code", {"requirements.txt": f"pg8000=={version('pg8000')}"}))
+    (tmp_path / "code.zip").write_bytes(package.content)
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.append({str(tmp_path / 'code.zip')!r}); import pg8000.native",
+    ]
+    subprocess.run(command, check=True)
+
+
+def test_a_folders_own_file_goes_before_a_dependencys(tmp_path: Path):
+    """As with `sam build`, the code is copied over what it requires."""
+    package = zip_folder(_write(tmp_path, {"six.py": "mine = 1\n", "requirements.txt": f"six=={version('six')}"}))
+    assert b"mine = 1\n" == zipfile.ZipFile(io.BytesIO(package.content)).read("six.py")
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("pg8000", r"requirements\.txt:1: 'pg8000' is not a pin"),
+        ("pg8000>=1.31", r"requirements\.txt:1: 'pg8000>=1.31' is not a pin"),
+        ("six==0.1", r"requirements\.txt:1: wants six 0\.1, and \d.* is installed"),
+        ("no-such-thing==1.0", r"needs no-such-thing, which is not installed"),
+        (f"psutil=={version('psutil')}", r"psutil is not pure Python\."),
+    ],
+)
+def test_what_cannot_be_packed_is_refused(tmp_path: Path, line: str, fault: str):
+    """A requirement that is open, absent, of another version or made for one processor is named before anything is deployed."""
+    with pytest.raises(DeployError, match=fault):
+        zip_folder(_write(tmp_path, {"app.py": "", "requirements.txt": line}))
+
+
+def test_what_a_requirement_needs_must_be_there_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Only what is wanted under a condition may be missing."""
+    metadata = "Metadata-Version: 2.1\nName: half\nVersion: 1.0\nRequires-Dist: {}\n"
+    installed = (
+        _write(tmp_path / "site", {"half-1.0.dist-info/WHEEL": "Root-Is-Purelib: true\n"}) / "half-1.0.dist-info"
+    )
+    monkeypatch.syspath_prepend(installed.parent)
+    code = _write(tmp_path / "code", {"requirements.txt": "half==1.0"})
+    (installed / "METADATA").write_text(metadata.format("other-half; sys_platform == 'beos'"))
+    zip_folder(code)
+    (installed / "METADATA").write_text(metadata.format("other-half>=1"))
+    with pytest.raises(DeployError, match="needs other-half, which is not installed"):
+        zip_folder(code)
 
 
 def test_sound_code_passes(tmp_path: Path):

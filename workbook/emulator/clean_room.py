@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterable
 from pathlib import Path
 
 from workbook.errors import SetupError
@@ -101,22 +102,39 @@ def build(room: Path) -> None:
                 raise
 
 
-def _distributions() -> list[importlib.metadata.Distribution]:
-    """Return boto3, the runtime client, and all that they require on this machine."""
-    wanted = ["boto3", "awslambdaric"] if has_awslambdaric() else ["boto3"]
+def with_requirements(names: Iterable[str]) -> list[importlib.metadata.Distribution]:
+    """Return distributions of this environment, and all that they require on this machine.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: one is missing, and not because it is wanted under a condition only.
+    """
+    wanted = list(names)
     found: dict[str, importlib.metadata.Distribution] = {}
     while wanted:
-        name = wanted.pop()
-        if name in found:
+        name, _, condition = wanted.pop().partition(";")
+        name = re.match(r"[\w.-]+", name)[0]
+        if name in found or "extra ==" in condition:
             continue
         try:
-            distribution = importlib.metadata.distribution(name)
+            found[name] = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # wanted on another system only; the first start tells whether anything is missing
-        found[name] = distribution
-        requirements = [text for text in distribution.requires or [] if "extra ==" not in text]
-        wanted += [re.match(r"[\w.-]+", text)[0] for text in requirements]
+            if not condition:
+                raise
+            continue
+        wanted += found[name].requires or []
     return list(found.values())
+
+
+def _distributions() -> list[importlib.metadata.Distribution]:
+    """Return boto3, the runtime client, and all that they require on this machine.
+
+    Raises:
+        SetupError: one is missing.
+    """
+    try:
+        return with_requirements(["boto3", "awslambdaric"] if has_awslambdaric() else ["boto3"])
+    except importlib.metadata.PackageNotFoundError as error:
+        raise _broken(str(error)) from error
 
 
 def _link(distribution: importlib.metadata.Distribution, packages: Path) -> None:
@@ -136,12 +154,15 @@ def _first_start(room: Path) -> None:
     command = [room / "bin" / "python", "-c", f"import boto3, {client}"]
     start = subprocess.run(command, env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if start.returncode != 0:
-        reason = start.stderr.strip().rpartition("\n")[2]
-        raise SetupError(
-            f"The handlers' own Python doesn't start: {reason}",
-            why="Handlers run in a clean room, with AWS's libraries and nothing of the workbook's.",
-            fix="Remove the folder .venv, then run `make run`: it is set up again.",
-        )
+        raise _broken(start.stderr.strip().rpartition("\n")[2])
+
+
+def _broken(reason: str) -> SetupError:
+    return SetupError(
+        f"The handlers' own Python doesn't start: {reason}",
+        why="Handlers run in a clean room, with AWS's libraries and nothing of the workbook's.",
+        fix="Remove the folder .venv, then run `make run`: it is set up again.",
+    )
 
 
 def _key() -> str:
