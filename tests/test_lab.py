@@ -255,11 +255,12 @@ def test_doors_are_timed_in_turns_like_functions(emulator: Emulator, tmp_path: P
     assert {"warm-up": 6, "result": 6} == table["counts_as"].value_counts().to_dict()
 
 
-def test_a_burst_and_a_pace_are_kept_too(lab: Lab, anatomy: str, tmp_path: Path):
+def test_a_burst_a_pace_and_a_closed_loop_are_kept_too(lab: Lab, anatomy: str, tmp_path: Path):
     """Calls from many threads are all in the records, each on a line of its own."""
     lab.burst(anatomy, experiment="burst", callers=4, event={"wait_s": 0.1})
     paced = lab.paced(anatomy, experiment="paced", rate_per_s=50, count=6)
-    assert 10 == len(read_records(tmp_path / "records" / "01_first_function.jsonl"))
+    lab.closed(anatomy, experiment="closed", callers=2, count=5)
+    assert 15 == len(read_records(tmp_path / "records" / "01_first_function.jsonl"))
     assert paced["intended_at"].notna().all()
 
 

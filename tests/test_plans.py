@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -222,6 +223,59 @@ def test_a_slow_call_does_not_hold_up_those_that_are_due():
     assert 1 == seen[-1]
 
 
+class Stalling:
+    """A function that answers nobody until so many calls wait for it, and from then on everybody at once."""
+
+    def __init__(self, until_waiting: int) -> None:
+        self.until_waiting, self.met, self.over, self.lock = until_waiting, set(), threading.Event(), threading.Lock()
+
+    def __call__(self, *, attempt: int, **labels: object) -> Record:
+        if not self.over.is_set():
+            with self.lock:
+                self.met.add(attempt)
+                if len(self.met) == self.until_waiting:
+                    self.over.set()
+            assert self.over.wait(timeout=30)
+        return record(attempt=attempt, **labels)
+
+
+def test_a_stall_is_met_by_every_call_that_is_due_meanwhile():
+    """In the open loop those who come during a stall come all the same, as many as there are."""
+    stalling = Stalling(until_waiting=90)
+    records = plans.paced(stalling, rate_per_s=1000, count=100)
+    assert 90 <= len(stalling.met)
+    assert list(range(1, 101)) == [one.attempt for one in records]
+
+
+def test_a_closed_loop_omits_what_was_due_during_a_stall():
+    """Nobody calls while the callers wait, so a stall is met by as many calls as there are callers."""
+    stalling, kept = Stalling(until_waiting=3), []
+    records = plans.closed(stalling, callers=3, count=100, keep=kept.append)
+    assert {1, 2, 3} == stalling.met
+    assert list(range(1, 101)) == [one.attempt for one in records]
+    assert sorted(kept, key=lambda one: one.attempt) == records
+
+
+def test_a_closed_loop_counts_from_when_a_call_went():
+    """That is its mistake: nothing is added for the time that a call was due and nobody made it."""
+    records = plans.closed(Function(), callers=1, count=3)
+    assert [(5.0, None)] * 3 == [(one.client_ms, one.intended_at) for one in records]
+
+
+@pytest.mark.parametrize(("callers", "count"), [(0, 3), (4, 3)])
+def test_a_closed_loop_needs_a_call_for_each_caller(callers: int, count: int):
+    """Nobody to call, or callers with nothing to do, is told so before the first call."""
+    with pytest.raises(ParameterError, match=f"{callers} callers can't make {count} calls"):
+        plans.closed(Function(), callers=callers, count=count)
+
+
+def test_an_open_loop_does_not_close_unnoticed(monkeypatch: pytest.MonkeyPatch):
+    """Where more calls are due than can be under way, the plan says so instead of holding one back."""
+    monkeypatch.setattr(plans, "_UNDER_WAY", 3)
+    with pytest.raises(ParameterError, match=r"Call 4 is due, and 3 calls at 1000 a second are still under way"):
+        plans.paced(lambda **labels: time.sleep(0.5) or record(**labels), rate_per_s=1000, count=9)
+
+
 @pytest.mark.parametrize(("rate_per_s", "count"), [(0, 3), (-1, 3), (5, 0)])
 def test_a_pace_that_is_none_is_refused(rate_per_s: float, count: int):
     """No calls, or no rate, is told so before the first call."""
@@ -249,7 +303,11 @@ def test_an_exception_of_a_caller_comes_out():
     def fails(**_: object) -> Record:
         raise ConnectionError("nobody there")
 
-    for plan in (lambda: plans.burst(fails, callers=2), lambda: plans.paced(fails, rate_per_s=100, count=2)):
+    for plan in (
+        lambda: plans.burst(fails, callers=2),
+        lambda: plans.paced(fails, rate_per_s=100, count=2),
+        lambda: plans.closed(fails, callers=2, count=2),
+    ):
         with pytest.raises(ConnectionError):
             plan()
 

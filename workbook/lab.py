@@ -225,6 +225,17 @@ class Lab:
             [variant],
         )
 
+    def closed(
+        self, function: str, *, experiment: str, callers: int, count: int, event: Any = None, variant: str = ""
+    ) -> pd.DataFrame:
+        """Have callers call a function again as soon as they are answered, and return one row per call. See `plans.closed`."""
+        caller = self._callers({variant: function}, experiment, event)[variant]
+        return self._measured(
+            plans.closed(partial(caller, variant=variant), callers=callers, count=count, keep=self._keep),
+            "calls in a closed loop",
+            [variant],
+        )
+
     def burst(
         self, function: str, *, experiment: str, callers: int, event: Any = None, variant: str = ""
     ) -> pd.DataFrame:

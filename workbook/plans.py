@@ -1,4 +1,4 @@
-"""Many calls: cold, warm, paced, and in a burst, each turned into a record that says what it counts as.
+"""Many calls: cold, warm, paced, in a closed loop, and in a burst, each turned into a record that says what it counts as.
 
 A plan decides when calls are made and which of them count; how one is made is the caller's affair. It needs the standard
 library only, so that it also runs inside a function on Lambda.
@@ -23,9 +23,9 @@ Caller = Callable[..., Record]
 
 Keep = Callable[[Record], None]
 
-_PACED_CALLERS = (
-    64  # so many calls of a paced plan may be under way at once; a later one is due in time and starts late
-)
+# So many calls of a paced plan may be under way at once, each in a thread of its own. By default an account has no more:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_UNDER_WAY = 1000
 
 
 class Judge:
@@ -143,11 +143,13 @@ def warm(
 def paced(call: Caller, *, rate_per_s: float, count: int, keep: Keep = lambda _: None) -> list[Record]:
     """Make `count` calls, each due at its own moment, `rate_per_s` a second, whether or not those before it have ended.
 
-    `client_ms` counts from the moment that a call was due. Counted from the moment that it went, the calls that had to
-    wait for a slow one would look fast, and the tail would be hidden: https://www.scylladb.com/2021/04/22/on-coordinated-omission/
+    This is the open loop: those who call don't know of each other. `client_ms` counts from the moment that a call was
+    due. Counted from the moment that it went, the calls that had to wait for a slow one would look fast, and the tail
+    would be hidden: https://www.scylladb.com/2021/04/22/on-coordinated-omission/
 
     Raises:
-        ParameterError: the rate isn't above 0, or there is nothing to call.
+        ParameterError: the rate isn't above 0, or there is nothing to call; or 1,000 calls are under way when another is
+            due, which would have to wait for one of them.
     """
     if not (rate_per_s > 0 and count >= 1):
         raise ParameterError(
@@ -157,6 +159,7 @@ def paced(call: Caller, *, rate_per_s: float, count: int, keep: Keep = lambda _:
         )
     judge, lock, records = Judge(None), threading.Lock(), []
     start, start_s = datetime.now(UTC), time.perf_counter()
+    under_way = threading.BoundedSemaphore(_UNDER_WAY)
 
     def call_at(attempt: int, due: datetime) -> None:
         record = call(attempt=attempt, intended_at=due.isoformat())
@@ -166,15 +169,62 @@ def paced(call: Caller, *, rate_per_s: float, count: int, keep: Keep = lambda _:
             records.append(judge(replace(record, client_ms=record.client_ms + late_ms)))
             keep(records[-1])
 
-    with ThreadPoolExecutor(min(count, _PACED_CALLERS)) as callers:
-        under_way = []
+    with ThreadPoolExecutor(min(count, _UNDER_WAY)) as callers:
+        made = []
         for attempt in range(1, count + 1):
             due_s = (attempt - 1) / rate_per_s
             time.sleep(max(0.0, start_s + due_s - time.perf_counter()))
-            under_way.append(callers.submit(call_at, attempt, start + timedelta(seconds=due_s)))
-        for one in under_way:
+            if not under_way.acquire(blocking=False):
+                raise ParameterError(
+                    f"Call {attempt} is due, and {_UNDER_WAY} calls at {rate_per_s} a second are still under way.",
+                    why="If it waited for one of them to end, the loop would be closed, and no longer show what a stall does.",
+                    fix="Lower the rate, or what a call waits for.",
+                )
+            made.append(callers.submit(call_at, attempt, start + timedelta(seconds=due_s)))
+            made[-1].add_done_callback(lambda _: under_way.release())
+        for one in made:
             one.result()
     return sorted(records, key=lambda record: record.attempt)
+
+
+def closed(call: Caller, *, callers: int, count: int, keep: Keep = lambda _: None) -> list[Record]:
+    """Have several callers make `count` calls between them, each the next one when it has its answer, and return the records.
+
+    This is the closed loop, which many load generators are by default, and a mistake where callers are independent:
+    `client_ms` counts from the moment that a call went, and while the target stalls nobody calls. So a stall is met by
+    as many calls as there are callers, however long it lasts; the calls that were due meanwhile are never made, nor
+    counted. That is coordinated omission: https://www.scylladb.com/2021/04/22/on-coordinated-omission/, and
+    https://www.usenix.org/legacy/event/nsdi06/tech/schroeder.html on open and closed systems. `paced` does without.
+
+    Raises:
+        ParameterError: there is no caller, or less than one call for each.
+    """
+    if not 1 <= callers <= count:
+        raise ParameterError(
+            f"{callers} callers can't make {count} calls between them.",
+            why="Each of them makes one call or more.",
+            fix="Give 1 caller or more, and at least as many calls.",
+        )
+    judge, lock, records = Judge(None), threading.Lock(), []
+    attempts = iter(range(1, count + 1))
+
+    def call_again_and_again() -> None:
+        while attempt := _next(attempts, lock):
+            record = call(attempt=attempt)
+            with lock:
+                records.append(judge(record))
+                keep(records[-1])
+
+    with ThreadPoolExecutor(callers) as pool:
+        for one in [pool.submit(call_again_and_again) for _ in range(callers)]:
+            one.result()
+    return sorted(records, key=lambda record: record.attempt)
+
+
+def _next(attempts: Iterator[int], lock: threading.Lock) -> int | None:
+    """Return the next of several numbers that threads share, or None if there is none left."""
+    with lock:
+        return next(attempts, None)
 
 
 def burst(call: Caller, *, callers: int, keep: Keep = lambda _: None) -> list[Record]:
