@@ -107,6 +107,51 @@ def test_a_burst_tells_cold_from_warm_without_colour(calls):
     plt.close(fig)
 
 
+def test_a_burst_shows_what_was_refused(calls):
+    """A throttled call is a mark and no bar, with a name that says so."""
+    table = calls.assign(
+        attempt=[1, 2],
+        temperature=["cold", None],
+        error_type=[None, "TooManyRequestsException"],
+        counts_as=["result", "error"],
+    )
+    fig = plots.burst(table, title="Burst")
+    (bar,), (mark,) = fig.axes[0].patches, fig.axes[0].lines
+    assert (70.0, [5.0], [2]) == (bar.get_width(), list(mark.get_xdata()), list(mark.get_ydata()))
+    assert "X" == mark.get_marker()
+    assert {"cold", "throttled", "caller 1", "caller 2"} <= set(texts(fig))
+    plt.close(fig)
+
+
+def test_of_many_callers_some_are_named(calls):
+    """Names that would overlap are left out, and no bar is."""
+    crowd = pd.concat([calls.iloc[[0]].assign(attempt=number, temperature="warm") for number in range(1, 31)])
+    fig = plots.burst(crowd, title="Burst")
+    assert (30, 10) == (len(fig.axes[0].patches), len(fig.axes[0].get_yticks()))
+    plt.close(fig)
+
+
+def test_percentiles_give_the_tail_room(calls):
+    """Each call that counts has its place among those of its variant, and each nine as much room as the one before it."""
+    ranks = pd.concat([calls.iloc[[0]].assign(variant="open", client_ms=float(value)) for value in range(100, 0, -1)])
+    few = calls.iloc[[1, 1]].assign(variant="closed", client_ms=[7.0, 9.0])
+    dropped = calls.iloc[[1]].assign(variant="closed", client_ms=9999.0, counts_as="error")
+    fig = plots.percentiles(pd.concat([ranks, few, dropped]), "client_ms", title="Tail")
+    opened, closed = fig.axes[0].lines
+    assert (1.0, 100.0) == (opened.get_ydata()[0], opened.get_ydata()[-1])
+    assert pytest.approx((0.0022, 2.301), abs=0.0005) == (opened.get_xdata()[0], opened.get_xdata()[-1])
+    assert [7.0, 9.0] == list(closed.get_ydata())
+    assert opened.get_marker() != closed.get_marker()
+    assert opened.get_linestyle() != closed.get_linestyle()
+    ticks = dict(
+        zip([label.get_text() for label in fig.axes[0].get_xticklabels()], fig.axes[0].get_xticks(), strict=True)
+    )
+    assert ["0", "50", "90", "95", "99"] == list(ticks)
+    assert pytest.approx((1, 2)) == (ticks["90"], ticks["99"])
+    assert {"open", "closed", "client_ms: milliseconds", "numbers: emulated"} <= set(texts(fig))
+    plt.close(fig)
+
+
 def test_a_timeline_has_a_bar_per_span_and_a_diamond_per_moment():
     """Spans stand where they begin, each panel on its own scale; what has no length is a point, and kinds differ by hatch."""
     columns = ["lane", "begin_s", "end_s", "kind"]

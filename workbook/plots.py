@@ -26,6 +26,9 @@ from workbook.records import Provenance
 _STYLE = Path(__file__).with_name("house.mplstyle")
 _TALL = 4.8  # the other height, in inches, for figures of many rows
 _POINTS_UP_TO = 50  # more values than this are shown as a distribution
+_NAMED_CALLERS = 12  # more than these don't fit beside their bars
+_SHARES = (0, 0.5, 0.9, 0.95, 0.99, 0.999)
+_ERRORS = {"TooManyRequestsException": "throttled"}  # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 _MARKERS = "osD^vP*X"
 _HATCHES = ("//", "", "..", "xx", "--", "++")
 
@@ -103,20 +106,56 @@ def calls(table: pd.DataFrame, clock: str, *, title: str, log: bool = False) -> 
 
 
 def burst(table: pd.DataFrame, *, title: str) -> Figure:
-    """Return a figure of calls made at the same moment: a bar per caller, from the burst to the answer, cold ones hatched."""
-    calls = frames.results(table).sort_values("attempt")
-    with _house(table["provenance"], height=_height(len(calls), least=2.6)) as (fig, ax):
+    """Return a figure of calls made at the same moment: a bar per caller, from the burst to the answer, cold ones hatched.
+
+    A call that failed, as a throttled one does, has no bar, but a mark at the moment of its answer. Of many callers not
+    every one is named.
+    """
+    calls = table.sort_values("attempt")
+    answered, failed = frames.results(calls), calls[calls["error_type"].notna()]
+    step = math.ceil(len(calls) / _NAMED_CALLERS)
+    with _house(table["provenance"], height=_height(min(len(calls), _NAMED_CALLERS), least=2.6)) as (fig, ax):
         for temperature, colour, hatch in (("cold", _colour(0), "//"), ("warm", _colour(1), "")):
-            some = calls[calls["temperature"] == temperature]
+            some = answered[answered["temperature"] == temperature]
             if not some.empty:
                 ax.barh(
                     some["attempt"], some["client_ms"], color=colour, hatch=hatch, edgecolor="white", label=temperature
                 )
-        ax.set_yticks(calls["attempt"], [f"caller {number}" for number in calls["attempt"]])
+        for number, (error, some) in enumerate(failed.groupby("error_type", sort=False)):
+            look = {"color": _colour(2 + 2 * number), "marker": "XPv*"[number % 4], "clip_on": False}
+            ax.plot(some["client_ms"], some["attempt"], linestyle="", label=_ERRORS.get(error, error), **look)
+        ax.set_yticks(calls["attempt"][::step], [f"caller {number}" for number in calls["attempt"][::step]])
+        ax.set_xlim(left=0)
         ax.invert_yaxis()
         ax.set_title(title)
         ax.set_xlabel("milliseconds until the answer")
         _legend_below(fig, ax)
+    return fig
+
+
+def percentiles(table: pd.DataFrame, clock: str, *, title: str) -> Figure:
+    """Return a figure of the calls that count, by percentile: a line for each variant, with a point for each call.
+
+    The axis gives as much room to the tenth that is slowest as to the nine before it, and so on, since a tail is what
+    it is for. The k-th fastest of n calls stands at (k - 0.5) / n (Hazen 1914), so that the slowest has a place too.
+    """
+    counted = frames.results(table)
+    last = 1 - 0.5 / counted["variant"].value_counts().max()
+    shares = [share for share in _SHARES if share <= last]
+    with _house(table["provenance"], height=_TALL) as (fig, ax):
+        drawn = {}
+        for number, (variant, calls) in enumerate(counted.groupby("variant", sort=False)):
+            values = sorted(calls[clock].dropna())
+            places = [_nines((rank + 0.5) / len(values)) for rank in range(len(values))]
+            style = {"marker": _MARKERS[number % len(_MARKERS)], "linestyle": ("-", "--", ":")[number % 3]}
+            (drawn[variant],) = ax.plot(places, values, markersize=4, color=_colour(2 * number), **style)
+        ax.set_xticks([_nines(share) for share in shares], [f"{100 * share:.5g}" for share in shares])
+        ax.set_xlim(0, _nines(last) + 0.05)
+        ax.grid(axis="x", color="0.9")
+        _milliseconds(ax, f"{clock}: milliseconds", log=False, axis="y")
+        _name_ends(ax, drawn)
+        ax.set_title(title)
+        ax.set_xlabel("percentile of the calls (logarithmic towards 100)")
     return fig
 
 
@@ -374,6 +413,11 @@ def _name_ends(ax: Axes, drawn: Mapping[str, Line2D], step: float = 0.06) -> Non
     for name, end in sorted(ends.items(), key=lambda item: item[1]):
         place = max(end, place + step)
         ax.text(1.01, place, name, transform=ax.transAxes, color=drawn[name].get_color(), va="center")
+
+
+def _nines(share: float) -> float:
+    """Return how many nines a share has: 1 for 0.9, 2 for 0.99."""
+    return -math.log10(1 - share)
 
 
 def _in_words(value: float) -> str:
