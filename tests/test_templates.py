@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from workbook.errors import DeployError
-from workbook.packaging import check_runtime
+from workbook.packaging import check_runtime, zip_folder
 from workbook.templates import functions, read_template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,6 +166,12 @@ def test_no_door_is_open(path: Path):
         if resource["Type"] in {"AWS::Serverless::HttpApi", "AWS::Serverless::Api"}:
             assert "AWS_IAM" == properties["Auth"]["DefaultAuthorizer"], name
         assert "AWS_IAM" == properties.get("FunctionUrlConfig", {"AuthType": "AWS_IAM"})["AuthType"], name
+
+
+@pytest.mark.parametrize("folder", HANDLERS, ids=lambda path: path.name)
+def test_handlers_can_be_packaged(folder: Path):
+    """What a handler requires is pinned to the version that the workbook itself has."""
+    assert zip_folder(folder).content
 
 
 @pytest.mark.parametrize("folder", HANDLERS, ids=lambda path: path.name)

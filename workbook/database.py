@@ -182,7 +182,7 @@ def main(programs: Path, max_connections: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with _folder() as (folder, whose), (folder / "log").open("w+") as log:
         how = {"stdout": log, "stderr": log, "cwd": folder, "env": {"LC_ALL": "C", "PATH": os.defpath}, **whose}
-        programs = _within_reach(programs, folder) if whose else programs
+        programs = _within_reach(programs, folder, whose) if whose else programs
         try:
             _initialise(programs, folder / "data", how)
             with _serving(programs, folder / "data", max_connections, how) as port:
@@ -204,20 +204,22 @@ def _folder() -> Iterator[tuple[Path, dict[str, Any]]]:
     try:
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             whose = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         yield folder, whose
     finally:
         shutil.rmtree(folder)
 
 
-def _within_reach(programs: Path, folder: Path) -> Path:
-    """Copy the programs, and the libraries that stand beside them, to where nobody can read them: below /root they can't."""
-    for source in programs.parent.glob(f"{programs.name}*"):
-        if source.name in {programs.name, f"{programs.name}.libs"}:
+def _within_reach(programs: Path, folder: Path, whose: dict[str, Any]) -> Path:
+    """Give the programs' user a copy of them, with the libraries beside them: what root installed may be for root alone."""
+    for source in (programs, programs.with_name(f"{programs.name}.libs")):
+        if source.exists():  # macOS has the libraries inside
             shutil.copytree(
                 source, folder / source.name, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__")
             )
+    for path in folder.rglob("*"):
+        os.chown(path, whose["user"], whose["group"])
     return folder / programs.name
 
 
