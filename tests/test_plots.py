@@ -123,6 +123,15 @@ def test_a_burst_shows_what_was_refused(calls):
     plt.close(fig)
 
 
+def test_a_burst_tells_provisioned_from_the_others(calls):
+    """Who found an environment that stood ready has a bar of its own kind."""
+    fig = plots.burst(calls.assign(attempt=[1, 2], temperature=["cold", "provisioned"]), title="Burst")
+    cold, ready = fig.axes[0].patches
+    assert cold.get_hatch() != ready.get_hatch()
+    assert {"cold", "provisioned"} <= set(texts(fig))
+    plt.close(fig)
+
+
 def test_of_many_callers_some_are_named(calls):
     """Names that would overlap are left out, and no bar is."""
     crowd = pd.concat([calls.iloc[[0]].assign(attempt=number, temperature="warm") for number in range(1, 31)])

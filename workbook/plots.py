@@ -115,14 +115,13 @@ def burst(table: pd.DataFrame, *, title: str) -> Figure:
     answered, failed = frames.results(calls), calls[calls["error_type"].notna()]
     step = math.ceil(len(calls) / _NAMED_CALLERS)
     with _house(table["provenance"], height=_height(min(len(calls), _NAMED_CALLERS), least=2.6)) as (fig, ax):
-        for temperature, colour, hatch in (("cold", _colour(0), "//"), ("warm", _colour(1), "")):
+        for temperature, number, hatch in (("cold", 0, "//"), ("warm", 1, ""), ("provisioned", 4, "..")):
             some = answered[answered["temperature"] == temperature]
             if not some.empty:
-                ax.barh(
-                    some["attempt"], some["client_ms"], color=colour, hatch=hatch, edgecolor="white", label=temperature
-                )
+                look = {"color": _colour(number), "hatch": hatch, "edgecolor": "white"}
+                ax.barh(some["attempt"], some["client_ms"], label=temperature, **look)
         for number, (error, some) in enumerate(failed.groupby("error_type", sort=False)):
-            look = {"color": _colour(2 + 2 * number), "marker": "XPv*"[number % 4], "clip_on": False}
+            look = {"color": _colour((2, 6, 8)[number % 3]), "marker": "XPv*"[number % 4], "clip_on": False}
             ax.plot(some["client_ms"], some["attempt"], linestyle="", label=_ERRORS.get(error, error), **look)
         ax.set_yticks(calls["attempt"][::step], [f"caller {number}" for number in calls["attempt"][::step]])
         ax.set_xlim(left=0)
