@@ -224,15 +224,20 @@ def _record(target: Target, function: str, answer: Any, log: str = "", **columns
 
 
 def _temperature(log: str, answer: Any) -> str | None:
-    """Return cold if the call waited for an init phase, warm if it didn't, None if nothing tells.
+    """Return provisioned, cold if the call waited for an init phase, warm if it didn't, None if nothing tells.
 
     REPORT gives an Init Duration on a cold start, and INIT_REPORT one if the init phase failed. It gives none where an init
     phase is repeated inside an invocation, after a timeout or a crash; there a handler that counts its environment's calls
     gives it away. An environment that Lambda
-    made ahead of the call reports an Init Duration too, although nobody waited for it: AWS does that now and then.
-    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    made ahead of the call reports an Init Duration too, although nobody waited for it: AWS does that now and then, and
+    always where concurrency is provisioned, which only the handler can tell, by its AWS_LAMBDA_INITIALIZATION_TYPE.
+    Sources: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html
     """
-    counted = answer.get("calls_before") if isinstance(answer, dict) else None
+    told = answer if isinstance(answer, dict) else {}
+    counted = told.get("calls_before")
+    if told.get("initialization_type") == "provisioned-concurrency":
+        return "provisioned"
     if counted == 0 or _INIT_REPORTED.search(log):
         return "cold"
     return "warm" if counted or _REPORTED.search(log) else None

@@ -27,10 +27,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="workbook-upstream-") as folder:
         python = install_newest(Path(folder))
         print(f"MiniStack {_version(python)}, as it is:")
+        width = max(len(correction.name) for correction in CORRECTIONS)
         with plain(python) as endpoint:
             target = connect("embedded", endpoint=endpoint)
             for correction in CORRECTIONS:
-                print(f"  {correction.name:20} {verdict(correction.name, target):18} {correction.restores}")
+                print(f"  {correction.name:{width}} {verdict(correction.name, target):18} {correction.restores}")
 
 
 def verdict(name: str, target: Target) -> str:

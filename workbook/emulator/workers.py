@@ -25,7 +25,7 @@ from workbook.emulator.guard import Guard
 from workbook.emulator.lineage import inbound_depth, with_lineage
 from workbook.emulator.server import HOST
 from workbook.emulator.spec import EnvironmentSpec, no_stand_in
-from workbook.emulator.system_log import invocation_log
+from workbook.emulator.system_log import InvocationLog, invocation_log, records
 
 # In JSON: an escaped half of a surrogate pair, whether or not the other half is there too
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
@@ -34,18 +34,39 @@ _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
     """One execution environment, as MiniStack's pool knows a worker. The pool finds no process in it to signal."""
 
-    def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes, *, guard: Guard, scratch: Path) -> None:
+    def __init__(
+        self,
+        func_name: str,
+        config: dict[str, Any],
+        code_zip: bytes,
+        *,
+        guard: Guard,
+        scratch: Path,
+        initialization_type: str = "on-demand",
+        on_loss: Callable[["EnvironmentWorker"], None] = lambda _worker: None,
+    ) -> None:
+        """Prepare a worker. `on_loss` is called, from a thread of its own, when a process ends that was not retired."""
         super().__init__(func_name, config, code_zip)
         self._guard, self._scratch = guard, scratch
+        self._initialization_type, self._on_loss = initialization_type, on_loss
         self._environment: Environment | None = None
         self._init_log, self._init_ms = "", None
         self._retired = False
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the init phase succeeded and the process is still there."""
+        return self._environment is not None and self._environment.alive
+
+    def init_log(self) -> InvocationLog:
+        """Return what was written in the init phase, for an environment that no invocation will come to."""
+        return InvocationLog(self._environment.log_stream, tuple(records(self._init_log)))
 
     def _spawn(self) -> None:
         """Make the environment and run its init phase, the first time. A failed one is run again by the invocation."""
         if self._environment is not None:
             return
-        self._environment = Environment(self._spec(), on_spawn=self._guard.watch, on_exit=self._guard.forget)
+        self._environment = Environment(self._spec(), on_spawn=self._guard.watch, on_exit=self._forget)
         try:
             self._init_log = self._environment.start()
             self._init_ms = self._environment.init_ms
@@ -80,9 +101,10 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
             init_log=init_log,
             init_ms=init_ms,
         )
+        end = {"log": log, "duration_ms": outcome.duration_ms}
         if outcome.kind == "response":
-            return {"status": "ok", "result": answer, "log": log}
-        return {"status": "error", "error": answer, "log": log}
+            return end | {"status": "ok", "result": answer}
+        return end | {"status": "error", "error": answer}
 
     def _discard_tmpdir(self) -> None:
         """Retire: the pool's last word to a worker."""
@@ -95,6 +117,11 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
             if self._environment is not None:
                 self._environment.stop()
             super()._discard_tmpdir()
+
+    def _forget(self, group: int) -> None:
+        self._guard.forget(group)
+        if not self._retired:
+            self._on_loss(self)
 
     def _spec(self) -> EnvironmentSpec:
         config = self.config
@@ -114,6 +141,7 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
             endpoint=f"http://{HOST}:{os.environ['GATEWAY_PORT']}",
             scratch=self._scratch,
             log_group=log_group(config),
+            initialization_type=self._initialization_type,
         )
 
     def _merged_layers(self) -> Path | None:
@@ -135,7 +163,7 @@ def install(guard: Guard, folder: Path) -> None:
     lambda_svc._PROVIDED_CODE_CACHE = str(folder / "code")  # short: its files stand in every traceback
     ours = partial(EnvironmentWorker, guard=guard, scratch=scratch)
     stock_class, stock_execute = lambda_runtime._worker_class_for, lambda_svc._execute_function_warm
-    lambda_runtime._worker_class_for = lambda config: ours if _is_ours(config) else stock_class(config)
+    lambda_runtime._worker_class_for = lambda config: ours if is_ours(config) else stock_class(config)
     lambda_svc._execute_function_warm = partial(_execute, stock_execute)
     lambda_svc._execute_function_docker = partial(_execute_image, lambda_svc._execute_function_docker)
     lambda_svc._inbound_invoke_depth = inbound_depth
@@ -165,7 +193,8 @@ def log_group(config: dict[str, Any]) -> str:
     return (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
 
 
-def _is_ours(config: dict[str, Any]) -> bool:
+def is_ours(config: dict[str, Any]) -> bool:
+    """Return whether a function runs in environments of ours."""
     durable = (config.get("DurableConfig") or {}).get("Enabled")
     return config.get("Runtime", "").startswith(("python", "nodejs")) and not durable
 
@@ -173,14 +202,19 @@ def _is_ours(config: dict[str, Any]) -> bool:
 def _execute(
     stock: Callable[..., dict[str, Any]], func: dict[str, Any], event: object, request_id: str
 ) -> dict[str, Any]:
-    """Run one invocation for MiniStack's dispatcher, which passes `log_source` on to what writes the log."""
+    """Run one invocation for MiniStack's dispatcher, which passes `log_source` on to what writes the log.
+
+    It runs in the function's `environment`, if one was leased to it, and otherwise in one of the pool's.
+    """
     config = func.get("config") or func
-    if not _is_ours(config) or not func.get("code_zip"):
+    if not is_ours(config) or not func.get("code_zip"):
         return stock(func, event, request_id)
     lambda_svc._ensure_reaper_thread()
-    worker, _ = lambda_runtime.acquire_worker(
-        config["FunctionName"], config, func["code_zip"], qualifier=config["Version"]
-    )
+    worker = func.get("environment")
+    if worker is None:
+        worker, _ = lambda_runtime.acquire_worker(
+            config["FunctionName"], config, func["code_zip"], qualifier=config["Version"]
+        )
     try:
         end = worker.invoke(
             event,
@@ -192,7 +226,7 @@ def _execute(
     finally:
         lambda_runtime.release_worker(worker)
         worker.settle()
-    result = {"log": end["log"].text, "log_source": end["log"]}
+    result = {"log": end["log"].text, "log_source": end["log"], "duration_ms": end["duration_ms"]}
     if end["status"] == "ok":
         return result | {"body": end["result"]}
     return result | {"body": end["error"], "error": True, "function_error": "Unhandled"}

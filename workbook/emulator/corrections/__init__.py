@@ -118,6 +118,32 @@ CORRECTIONS = (
         lesson="05_sync_vs_async",
         documentation="https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html",
     ),
+    Correction(
+        name="reserved_concurrency",
+        restores="Reserved concurrency limits a function with all its versions, is kept free of other functions, and stands in templates.",
+        lesson="07_concurrency",
+        documentation="https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html",
+    ),
+    Correction(
+        name="provisioned_concurrency",
+        restores="Provisioned concurrency is environments that are ready before a call comes, and calls beyond them run on demand.",
+        lesson="07_concurrency",
+        documentation="https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html",
+    ),
+    # After those that let an invocation in or refuse it: it counts what they do.
+    Correction(
+        name="lambda_metrics",
+        restores="CloudWatch counts every invocation of a function, whatever called it, with the concurrency that it met.",
+        lesson="07_concurrency",
+        documentation="https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+    ),
+    # Last of these: they concern the version that it draws.
+    Correction(
+        name="alias_weights",
+        restores="An alias with weights sends each invocation to one of its two versions, by chance, and the answer says which one ran.",
+        lesson="06_power_tuning",
+        documentation="https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html",
+    ),
 )
 
 

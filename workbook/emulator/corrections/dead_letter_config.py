@@ -7,31 +7,17 @@ AWS: `DeadLetterConfig` of `AWS::Lambda::Function` "specifies the queue or topic
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html
 """
 
-from typing import Any
-
 from ministack.services import lambda_svc
-from ministack.services.cloudformation import provisioners
+
+from workbook.emulator import resources
 
 
 def apply() -> None:
-    """Replace how CloudFormation makes and updates `AWS::Lambda::Function`."""
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
-    stock_create, stock_update = handlers["create"], handlers["update"]
-
-    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
-        made = stock_create(logical_id, properties, stack_name)
-        _set(made[0], properties)
-        return made
-
-    def update(physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str, logical_id: str) -> Any:
-        updated = stock_update(physical_id, old, new, stack_name, logical_id=logical_id)
-        _set(updated[0], new)
-        return updated
-
-    handlers["create"], handlers["update"] = create, update
+    """Add to how CloudFormation makes and updates `AWS::Lambda::Function`."""
+    resources.apply_properties("AWS::Lambda::Function", _set)
 
 
-def _set(function: str, properties: dict[str, Any]) -> None:
+def _set(function: str, properties: resources.Properties) -> None:
     """Give a function the queue of its properties; without one, it has none any more."""
     config = lambda_svc._functions[function]["config"]
     config.pop("DeadLetterConfig", None)

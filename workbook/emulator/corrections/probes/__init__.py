@@ -7,6 +7,12 @@ they say no, and against ours, where they say yes; `make upstream` runs them aga
 from collections.abc import Callable
 
 from workbook.emulator.corrections.probes.asynchronous import async_destinations, async_throttles, dead_letters
+from workbook.emulator.corrections.probes.concurrency import (
+    alias_weights,
+    lambda_metrics,
+    provisioned_concurrency,
+    reserved_concurrency,
+)
 from workbook.emulator.corrections.probes.core import http_api_body, invoke_request_id, log_streams
 from workbook.emulator.corrections.probes.function_url import function_url_answers, function_url_events
 from workbook.emulator.corrections.probes.http_api import (
@@ -38,5 +44,9 @@ PROBES: dict[str, Callable[[Target], bool]] = {
         async_throttles,
         async_destinations,
         dead_letters,
+        reserved_concurrency,
+        provisioned_concurrency,
+        lambda_metrics,
+        alias_weights,
     )
 }

@@ -1,0 +1,123 @@
+"""CloudWatch counts every invocation of a function, whatever called it, with the concurrency that it met.
+
+Needed by 07_concurrency, which reads throttles, concurrency and spill-over as an operator would. Plain MiniStack counts what
+comes through Invoke only: a throttle as an invocation, and an event as a success when it is taken, whatever becomes of it.
+
+AWS: what is counted when, and that "Invocations aren't recorded if the invocation request is throttled":
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+By function; by function and resource, which is the version or alias that was called; for an alias also by the version that
+ran; and without a dimension for all functions:
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
+AWS adds up by the minute what comes here one by one.
+"""
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import cloudwatch, lambda_svc
+
+from workbook.emulator import provisioned
+from workbook.emulator.invocations import Execute, Function, keep_qualifiers, qualifier_of, surround
+
+_UNITS = {"Duration": "Milliseconds", "ProvisionedConcurrencyUtilization": "None"}  # all others are counts
+
+_running: Counter[tuple[Any, ...]] = Counter()  # invocations at this moment, by account, region and dimensions
+_lock = threading.Lock()
+
+
+class Dimensions(dict[str, str]):
+    """Dimensions of a metric; true also if there are none, where MiniStack would take none for any."""
+
+    def __bool__(self) -> bool:
+        """Return True."""
+        return True
+
+
+def apply() -> None:
+    """Replace what MiniStack counts, and let a question without dimensions be one for the metric that has none."""
+    stock_dispatch, stock_accept = lambda_svc._execute_function_dispatch, lambda_svc.invoke_async_with_retry
+    stock_dimensions = cloudwatch._dims_from_list
+
+    def dispatch(function: Function, config: dict[str, Any], *more: Any) -> dict[str, Any]:
+        pool, is_provisioned = provisioned.pool_of(config), "environment" in function
+        usage = _usage(pool, is_provisioned) if pool else {}
+        started = time.perf_counter()
+        concurrent = _count(config, 1)
+        try:
+            result = stock_dispatch(function, config, *more)
+        finally:
+            _count(config, -1)
+        took_ms = result.get("duration_ms", (time.perf_counter() - started) * 1000)
+        for dimensions, running in concurrent:
+            _record(dimensions, Invocations=1, Errors=int(bool(result.get("error"))), Throttles=0, Duration=took_ms)
+            _record(dimensions, ConcurrentExecutions=running)
+            if "Resource" in dimensions:
+                _record(dimensions, **usage)
+        return result
+
+    def accept(function: Function, event: Any) -> None:
+        _record_all(function, AsyncEventsReceived=1)
+        stock_accept(function, event)
+
+    lambda_svc._execute_function_dispatch, lambda_svc.invoke_async_with_retry = dispatch, accept
+    lambda_svc._emit_lambda_metrics = lambda *_numbers, **_more: None
+    cloudwatch._dims_from_list = lambda dimensions: Dimensions(stock_dimensions(dimensions))
+    keep_qualifiers()
+    surround(count_throttle)
+
+
+def count_throttle(function: Function, event: Any, proceed: Execute) -> dict[str, Any]:
+    """Run an invocation, and count it if it was refused."""
+    result = proceed(function, event)
+    if result.get("throttle"):
+        _record_all(function, Throttles=1)
+    return result
+
+
+def dimensions_of(config: dict[str, Any]) -> list[Dimensions]:
+    """Return the sets of dimensions that an invocation is counted under."""
+    name, qualifier, version = config["FunctionName"], qualifier_of(config), config["Version"]
+    function = Dimensions(FunctionName=name)
+    resource = function | {"Resource": f"{name}:{qualifier}" if qualifier else name}
+    found = [Dimensions(), function, resource]
+    if qualifier not in (None, version):
+        found.append(resource | {"ExecutedVersion": version})
+    return [Dimensions(one) for one in found]
+
+
+def _usage(pool: provisioned.Pool, is_provisioned: bool) -> dict[str, float]:
+    """Return what an invocation says of the concurrency that is provisioned for the name that it was called by."""
+    allocated = pool.state["AllocatedProvisionedConcurrentExecutions"]
+    if not allocated:
+        return {}
+    in_use = pool.in_use()
+    return {
+        "ProvisionedConcurrencyInvocations": int(is_provisioned),
+        "ProvisionedConcurrencySpilloverInvocations": int(not is_provisioned),
+        "ProvisionedConcurrentExecutions": in_use,
+        "ProvisionedConcurrencyUtilization": in_use / allocated,
+    }
+
+
+def _count(config: dict[str, Any], change: int) -> list[tuple[Dimensions, int]]:
+    """Count an invocation that begins or ends, and return how many there are now, for each set of dimensions."""
+    counted = []
+    with _lock:
+        for dimensions in dimensions_of(config):
+            place = (get_account_id(), get_region(), *dimensions.items())
+            _running[place] += change
+            counted.append((dimensions, _running[place]))
+    return counted
+
+
+def _record_all(function: Function, **values: float) -> None:
+    for dimensions in dimensions_of(function.get("config") or function):
+        _record(dimensions, **values)
+
+
+def _record(dimensions: Dimensions, **values: float) -> None:
+    for name, value in values.items():
+        cloudwatch.record_metric("AWS/Lambda", name, value, _UNITS.get(name, "Count"), dimensions)
