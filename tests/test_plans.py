@@ -145,6 +145,15 @@ def test_what_no_environment_names_is_not_proven(wanted: str):
     assert "wrong temperature" == plans.Judge(wanted)(record(temperature=wanted, environment=None)).counts_as
 
 
+@pytest.mark.parametrize("wanted", ["cold", "warm"])
+def test_a_provisioned_environment_is_neither_cold_nor_warm(wanted: str):
+    """Its first call waited for no init phase, and its next ones say nothing of environments that come and go."""
+    judge = plans.Judge(wanted)
+    provisioned = record(temperature="provisioned", environment="a", init_ms=300.0, duration_ms=1.0, client_ms=500.0)
+    assert ["wrong temperature"] * 2 == counted([judge(provisioned), judge(provisioned)])
+    assert "result" == plans.Judge(None)(provisioned).counts_as
+
+
 def test_an_error_is_no_result_whatever_its_temperature():
     """How long a failed call took says nothing about calls that work."""
     failed = record(temperature="cold", environment="a", error_type="ValueError")

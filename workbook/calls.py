@@ -228,9 +228,9 @@ def _temperature(log: str, answer: Any) -> str | None:
 
     REPORT gives an Init Duration on a cold start, and INIT_REPORT one if the init phase failed. It gives none where an init
     phase is repeated inside an invocation, after a timeout or a crash; there a handler that counts its environment's calls
-    gives it away. An environment that Lambda
-    made ahead of the call reports an Init Duration too, although nobody waited for it: AWS does that now and then, and
-    always where concurrency is provisioned, which only the handler can tell, by its AWS_LAMBDA_INITIALIZATION_TYPE.
+    gives it away. An environment that Lambda made ahead of the call reports an Init Duration too, although nobody waited
+    for it. AWS does that now and then, and always where concurrency is provisioned; that, the handler can tell by its
+    AWS_LAMBDA_INITIALIZATION_TYPE.
     Sources: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
     https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html
     """
