@@ -1,7 +1,9 @@
 """How many calls run at once, which version they run, and what is counted."""
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +11,12 @@ from bursts import GATED, burst, call, under_way
 from ministack.services import lambda_svc
 from trials import throttled, wait_until
 
-from workbook.emulator import concurrency
+from workbook.emulator import concurrency, server
 from workbook.emulator.corrections import alias_weights, reserved_concurrency
+from workbook.emulator.corrections.probes.asynchronous import received
 from workbook.emulator.corrections.probes.concurrency import metric
 from workbook.emulator.corrections.probes.made import ROLE, function, queue, stack
-from workbook.targets import Target
+from workbook.targets import Target, connect
 
 FUNCTION = {
     "Type": "AWS::Lambda::Function",
@@ -28,9 +31,9 @@ FUNCTION = {
 
 
 @contextmanager
-def gated(target: Target, **configuration: Any):
+def gated(target: Target) -> Iterator[str]:
     """Create the gated function with a version 1 and an alias `live` of it, and yield its name."""
-    with function(target, GATED, Publish=True, Timeout=30, **configuration) as name:
+    with function(target, GATED, Publish=True, Timeout=30) as name:
         target.client("lambda").create_alias(FunctionName=name, Name="live", FunctionVersion="1")
         yield name
 
@@ -49,7 +52,14 @@ def limits(target: Target) -> tuple[int, int]:
     return found["ConcurrentExecutions"], found["UnreservedConcurrentExecutions"]
 
 
-def test_one_environment_for_each_call_of_a_burst(ours: Target, tmp_path) -> None:
+def update(target: Target, outputs: dict[str, str], template: dict[str, Any]) -> None:
+    """Update a stack, and wait until that is complete."""
+    service, name = target.client("cloudformation"), outputs["Stack"]
+    service.update_stack(StackName=name, TemplateBody=json.dumps(template))
+    service.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 0.1})
+
+
+def test_one_environment_for_each_call_of_a_burst(ours: Target, tmp_path: Path) -> None:
     """Thirty calls at once are served by thirty environments, which serve the next thirty too."""
     with gated(ours) as name:
         first, _ = burst(ours, name, 30, tmp_path)
@@ -61,7 +71,7 @@ def test_one_environment_for_each_call_of_a_burst(ours: Target, tmp_path) -> Non
 
 
 @pytest.mark.parametrize("qualifier", ["$LATEST", "1", "live"])
-def test_reserved_concurrency_limits_a_burst(ours: Target, tmp_path, qualifier: str) -> None:
+def test_reserved_concurrency_limits_a_burst(ours: Target, tmp_path: Path, qualifier: str) -> None:
     """Of thirty calls at once exactly ten are served, by whatever name; the throttle is AWS's."""
     with gated(ours) as name:
         ours.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=10)
@@ -77,7 +87,7 @@ def test_reserved_concurrency_limits_a_burst(ours: Target, tmp_path, qualifier: 
     assert 429 == throttles[0]["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_versions_share_what_is_reserved(ours: Target, tmp_path) -> None:
+def test_versions_share_what_is_reserved(ours: Target, tmp_path: Path) -> None:
     """One call to an alias and one to $LATEST leave nothing of two for the version."""
     with gated(ours) as name:
         ours.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
@@ -101,11 +111,11 @@ def test_at_least_100_stay_unreserved(ours: Target) -> None:
         assert (limit, unreserved) == limits(ours)
 
 
-def test_reserved_by_a_template(ours: Target, tmp_path) -> None:
+def test_reserved_by_a_template(ours: Target, tmp_path: Path) -> None:
     """A template's reservation holds, changes with the template, and goes when the template doesn't have it any more."""
-    service, formation = ours.client("lambda"), ours.client("cloudformation")
+    service = ours.client("lambda")
 
-    def template(**properties: int) -> dict[str, Any]:
+    def template(**properties: Any) -> dict[str, Any]:
         resource = FUNCTION | {"Properties": FUNCTION["Properties"] | properties}
         outputs = {"Name": {"Value": {"Ref": "Function"}}, "Stack": {"Value": {"Ref": "AWS::StackName"}}}
         return {"Resources": {"Function": resource}, "Outputs": outputs}
@@ -115,11 +125,15 @@ def test_reserved_by_a_template(ours: Target, tmp_path) -> None:
         served, throttles = burst(ours, name, 2, tmp_path)
         assert (1, 1) == (len(served), len(throttles))
         for properties in ({"ReservedConcurrentExecutions": 3}, {}):
-            formation.update_stack(StackName=outputs["Stack"], TemplateBody=json.dumps(template(**properties)))
-            formation.get_waiter("stack_update_complete").wait(StackName=outputs["Stack"], WaiterConfig={"Delay": 0.1})
+            update(ours, outputs, template(**properties))
             found = service.get_function_concurrency(FunctionName=name)
             found.pop("ResponseMetadata")
             assert properties == found
+        service.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
+        update(
+            ours, outputs, template(Description="changed")
+        )  # a template that doesn't say keeps what somebody else set
+        assert 2 == service.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"]
 
 
 def test_a_template_that_reserves_too_much(ours: Target) -> None:
@@ -187,13 +201,22 @@ def test_small_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 97 == concurrency.minimum_unreserved()
 
 
-def test_the_words_of_a_throttle() -> None:
-    """The account's limit has a reason of its own, and the same words."""
-    body = reserved_concurrency.throttle(reason_code="ConcurrentInvocationLimitExceeded", msg="stock's")["body"]
-    assert ("ConcurrentInvocationLimitExceeded", "Rate Exceeded.") == (body["Reason"], body["message"])
+def test_the_limit_of_the_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that reserve nothing share the account's limit, which throttles with a reason of its own."""
+    stock = server.settings
+    monkeypatch.setattr(server, "settings", lambda *what: stock(*what) | {"LAMBDA_ACCOUNT_CONCURRENCY": "3"})
+    with server.start(log=tmp_path / "log") as running:
+        small = connect("embedded", endpoint=running.endpoint)
+        assert (3, 3) == limits(small)
+        with gated(small) as one, gated(small) as other, under_way(small, other, 1, tmp_path):
+            served, throttles = burst(small, one, 4, tmp_path)
+    assert (2, 2) == (len(served), len(throttles))
+    assert {("ConcurrentInvocationLimitExceeded", "Rate Exceeded.")} == {
+        (throttle["Reason"], throttle["message"]) for throttle in throttles
+    }
 
 
-def test_throttled_events_wait_for_their_alias(ours: Target, tmp_path) -> None:
+def test_throttled_events_wait_for_their_alias(ours: Target, tmp_path: Path) -> None:
     """Events to an alias of a function that may run one call at a time all run in the end, without a retry."""
     service, logs = ours.client("lambda"), ours.client("logs")
     with gated(ours) as name:
@@ -229,20 +252,24 @@ def test_an_alias_with_weights(ours: Target) -> None:
 def test_weights_hold_for_events_and_at_doors(ours: Target) -> None:
     """An event and a request to a function URL are routed too; an answer to an event names no version."""
     service = ours.client("lambda")
-    with gated(ours) as name:
+    with gated(ours) as name, queue(ours) as (records, arn):
         weigh(ours, name, 1.0)
+        service.put_function_event_invoke_config(
+            FunctionName=name, Qualifier="live", DestinationConfig={"OnSuccess": {"Destination": arn}}
+        )
         url = service.create_function_url_config(FunctionName=name, Qualifier="live", AuthType="AWS_IAM")["FunctionUrl"]
         requested = json.loads(ours.send("GET", url).body)
         accepted = service.invoke(FunctionName=name, Qualifier="live", InvocationType="Event")
+        record = json.loads(received(ours, records)["Body"])
         ran = {"FunctionName": name, "Resource": f"{name}:live", "ExecutedVersion": "2"}
-        wait_until(lambda: metric(ours, "Invocations", **ran) == 2)
+        assert 2 == metric(ours, "Invocations", **ran)
     assert ("2", True) == (requested["version"], requested["arn"].endswith(f":{name}:live"))
     assert "ExecutedVersion" not in accepted
+    assert ("2", "2") == (record["responseContext"]["executedVersion"], record["responsePayload"]["version"])
 
 
 def test_weights_by_a_template(ours: Target) -> None:
     """A template's list of weights routes."""
-    formation = ours.client("cloudformation")
 
     def template(*versions: str, **alias: Any) -> dict[str, Any]:
         described = FUNCTION | {"Properties": FUNCTION["Properties"] | {"Description": f"{len(versions)} versions"}}
@@ -263,9 +290,7 @@ def test_weights_by_a_template(ours: Target) -> None:
     routing = {"AdditionalVersionWeights": [{"FunctionVersion": number("Two"), "FunctionWeight": 1.0}]}
     with stack(ours, template("One")) as outputs:
         assert "1" == call(ours, outputs["Name"], Qualifier="live")["ran"]
-        weighted = json.dumps(template("One", "Two", RoutingConfig=routing))
-        formation.update_stack(StackName=outputs["Stack"], TemplateBody=weighted)
-        formation.get_waiter("stack_update_complete").wait(StackName=outputs["Stack"], WaiterConfig={"Delay": 0.1})
+        update(ours, outputs, template("One", "Two", RoutingConfig=routing))
         assert "2" == call(ours, outputs["Name"], Qualifier="live")["ran"]
 
 
@@ -281,7 +306,7 @@ def sums(target: Target, **dimensions: str) -> tuple[float | None, ...]:
     return (*counted, metric(target, "Duration", "SampleCount", **dimensions))
 
 
-def test_what_is_counted(ours: Target, tmp_path) -> None:
+def test_what_is_counted(ours: Target, tmp_path: Path) -> None:
     """Calls, failures and throttles are counted once each, by function and by what was called; a throttle is no call."""
     before = metric(ours, "Invocations") or 0
     with gated(ours) as name:

@@ -30,7 +30,7 @@ class Ended:
     event: Any
     condition: str  # Success, RetriesExhausted, EventAgeExceeded or ZeroReservedConcurrency
     invocations: int  # attempts that reached the function
-    version: str  # that the last attempt was meant for
+    version: str  # that the last attempt ran, or was meant for
     answer: dict[str, Any] | None  # MiniStack's to the last attempt; none where reserved concurrency forbids it
     destinations: dict[str, Any]  # of the version or alias
     dead_letters: str | None  # the ARN of the function's queue or topic
@@ -133,7 +133,7 @@ class Attempts:
             event=self._event,
             condition=condition,
             invocations=self._invocations,
-            version=record["config"]["Version"],
+            version=(answer or {}).get("executed_version", record["config"]["Version"]),
             answer=answer,
             destinations=self._settings().get("DestinationConfig") or {},
             dead_letters=(self._function["config"].get("DeadLetterConfig") or {}).get("TargetArn"),

@@ -8,10 +8,10 @@ from ministack.services.cloudformation import provisioners
 Properties = dict[str, Any]
 
 
-def apply_properties(resource_type: str, put: Callable[[str, Properties], None]) -> None:
-    """Have `put(physical_id, properties)` follow whenever a resource of a type was made or updated.
+def apply_properties(resource_type: str, put: Callable[[str, Properties, Properties], None]) -> None:
+    """Have `put(physical_id, properties, properties_before)` follow whenever a resource of a type was made or updated.
 
-    What it raises fails the resource. One that was just made is deleted again then.
+    There were none before it was made. What it raises fails the resource; one that was just made is deleted again then.
     """
     handlers = provisioners._RESOURCE_HANDLERS[resource_type]
     stock_create, stock_update = handlers["create"], handlers["update"]
@@ -19,7 +19,7 @@ def apply_properties(resource_type: str, put: Callable[[str, Properties], None])
     def create(logical_id: str, properties: Properties, stack_name: str) -> Any:
         made = stock_create(logical_id, properties, stack_name)
         try:
-            put(made[0], properties)
+            put(made[0], properties, {})
         except Exception:
             handlers["delete"](made[0], properties)
             raise
@@ -27,7 +27,7 @@ def apply_properties(resource_type: str, put: Callable[[str, Properties], None])
 
     def update(physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str) -> Any:
         updated = stock_update(physical_id, old, new, stack_name, logical_id=logical_id)
-        put(updated[0], new)
+        put(updated[0], new, old)
         return updated
 
     handlers["create"], handlers["update"] = create, update

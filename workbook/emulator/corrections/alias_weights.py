@@ -46,10 +46,12 @@ def route(function: Function, event: Any, proceed: Execute) -> dict[str, Any]:
     base = lambda_svc._functions.get(config["FunctionName"]) or {}
     alias = (base.get("aliases") or {}).get(qualifier_of(config)) or {}
     if weights := (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
-        version = base["versions"][draw(alias["FunctionVersion"], weights)]
-        function = version | {"config": version["config"] | {"FunctionArn": config["FunctionArn"]}}
+        drawn = draw(alias["FunctionVersion"], weights)
         if (ran := _ran.get()) is not None:
-            ran.append(function["config"]["Version"])
+            ran.append(drawn)
+        version = base["versions"][drawn]
+        function = version | {"config": version["config"] | {"FunctionArn": config["FunctionArn"]}}
+        return proceed(function, event) | {"executed_version": drawn}
     return proceed(function, event)
 
 

@@ -17,7 +17,7 @@ def apply() -> None:
     resources.apply_properties("AWS::Lambda::Function", _set)
 
 
-def _set(function: str, properties: resources.Properties) -> None:
+def _set(function: str, properties: resources.Properties, _before: resources.Properties) -> None:
     """Give a function the queue of its properties; without one, it has none any more."""
     config = lambda_svc._functions[function]["config"]
     config.pop("DeadLetterConfig", None)

@@ -22,17 +22,18 @@ from ministack.services import cloudwatch, lambda_svc
 from workbook.emulator import provisioned
 from workbook.emulator.invocations import Execute, Function, keep_qualifiers, qualifier_of, surround
 
+Dimensions = dict[str, str]
+
 _UNITS = {"Duration": "Milliseconds", "ProvisionedConcurrencyUtilization": "None"}  # all others are counts
 
 _running: Counter[tuple[Any, ...]] = Counter()  # invocations at this moment, by account, region and dimensions
 _lock = threading.Lock()
 
 
-class Dimensions(dict[str, str]):
-    """Dimensions of a metric; true also if there are none, where MiniStack would take none for any."""
+class _Exactly(dict[str, str]):
+    """Dimensions that are asked for. They are true if there are none, too, which MiniStack would take for any."""
 
     def __bool__(self) -> bool:
-        """Return True."""
         return True
 
 
@@ -64,7 +65,7 @@ def apply() -> None:
 
     lambda_svc._execute_function_dispatch, lambda_svc.invoke_async_with_retry = dispatch, accept
     lambda_svc._emit_lambda_metrics = lambda *_numbers, **_more: None
-    cloudwatch._dims_from_list = lambda dimensions: Dimensions(stock_dimensions(dimensions))
+    cloudwatch._dims_from_list = lambda dimensions: _Exactly(stock_dimensions(dimensions))
     keep_qualifiers()
     surround(count_throttle)
 
@@ -80,12 +81,12 @@ def count_throttle(function: Function, event: Any, proceed: Execute) -> dict[str
 def dimensions_of(config: dict[str, Any]) -> list[Dimensions]:
     """Return the sets of dimensions that an invocation is counted under."""
     name, qualifier, version = config["FunctionName"], qualifier_of(config), config["Version"]
-    function = Dimensions(FunctionName=name)
+    function = {"FunctionName": name}
     resource = function | {"Resource": f"{name}:{qualifier}" if qualifier else name}
-    found = [Dimensions(), function, resource]
+    found = [{}, function, resource]
     if qualifier not in (None, version):
         found.append(resource | {"ExecutedVersion": version})
-    return [Dimensions(one) for one in found]
+    return found
 
 
 def _usage(pool: provisioned.Pool, is_provisioned: bool) -> dict[str, float]:

@@ -5,13 +5,13 @@ so that every call is cold; it takes $LATEST too, lists nothing, and ignores the
 
 AWS: allocation, spill-over, the aliases that move, and reserved concurrency, which is at least what is provisioned:
 https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html
-The page also says that after a call to such an environment "you can see the initialization time in logs": REPORT has an Init
-Duration, of which the caller waited for nothing. Its init phase was billed before those of other environments were:
+Of logs, the page says that "you can see the initialization time" there once an environment had a call: the first REPORT has
+an Init Duration, though the caller waited for none of it. It is billed, as every init phase is:
 https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
-Why a call to $LATEST is refused, and that a template fails with FUNCTION_ERROR_INIT_FAILURE, those say who met it:
+The words for $LATEST, and those of a template that fails, are from people who met them:
 https://github.com/hashicorp/terraform-provider-aws/issues/12120
 https://github.com/serverless/serverless/issues/7250
-The other refusals have the words that LocalStack found for them:
+Those of the other refusals are from LocalStack, whose tests run on AWS too:
 https://github.com/localstack/localstack/blob/223ce47fa98dc91978d1a4b4592027d810541058/localstack-core/localstack/services/lambda_/provider.py
 """
 
@@ -119,7 +119,7 @@ def _follow_templates() -> None:
         resources.after_deletion(kind, provisioned.settle)
 
 
-def _provide(arn: str, properties: resources.Properties) -> None:
+def _provide(arn: str, properties: resources.Properties, _before: resources.Properties) -> None:
     """Provision what a version's properties ask for, as MiniStack does for an alias, and wait for it."""
     name, qualifier = lambda_svc._lambda_function_name_and_qualifier_from_arn(arn)
     config = properties.get("ProvisionedConcurrencyConfig")
@@ -128,6 +128,5 @@ def _provide(arn: str, properties: resources.Properties) -> None:
     wanted = {"ProvisionedConcurrentExecutions": int(config["ProvisionedConcurrentExecutions"])}
     if qualifier not in lambda_svc._functions[name]["aliases"]:
         resources.check(lambda_svc._put_provisioned_concurrency(name, qualifier, wanted))
-    reason = provisioned.reason_after_allocation(arn)
-    if reason:
+    if reason := provisioned.reason_after_allocation(arn):
         raise ValueError(f"Provisioned Concurrency configuration failed to be applied. Reason: {reason}")

@@ -98,11 +98,11 @@ def _refused(name: str, wanted: int) -> Answer | None:
     return None
 
 
-def _set(function: str, properties: resources.Properties) -> None:
-    """Reserve for a function what its properties say; without the property, it reserves nothing any more."""
+def _set(function: str, properties: resources.Properties, before: resources.Properties) -> None:
+    """Reserve for a function what its properties say. If they don't any more, it reserves nothing; else it keeps what it has."""
     wanted = properties.get("ReservedConcurrentExecutions")
-    if wanted is None:
-        lambda_svc._delete_function_concurrency(function)
-    else:
+    if wanted is not None:
         data = {"ReservedConcurrentExecutions": int(wanted)}
         resources.check(lambda_svc._put_function_concurrency(function, data))
+    elif "ReservedConcurrentExecutions" in before:
+        lambda_svc._delete_function_concurrency(function)
