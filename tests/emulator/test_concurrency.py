@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bursts import GATED, burst, call, under_way
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch, lambda_svc
 from trials import throttled, wait_until
 
 from workbook.emulator import concurrency, server
-from workbook.emulator.corrections import alias_weights, reserved_concurrency
+from workbook.emulator.corrections import alias_weights, lambda_metrics, reserved_concurrency
 from workbook.emulator.corrections.probes.asynchronous import received
 from workbook.emulator.corrections.probes.concurrency import metric
 from workbook.emulator.corrections.probes.made import ROLE, function, queue, stack
@@ -321,6 +322,20 @@ def test_what_is_counted(ours: Target, tmp_path: Path) -> None:
     assert 3 == metric(ours, "ConcurrentExecutions", "Maximum", FunctionName=name)
     assert 1 == metric(ours, "ConcurrentExecutions", "Maximum", FunctionName=name, Resource=f"{name}:live")
     assert before + 4 == metric(ours, "Invocations")
+
+
+def test_many_calls_take_little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal values within a minute are one point, and as many as they were; time and another value begin a new one."""
+    metrics, now = {}, [0.0]
+    monkeypatch.setattr(cloudwatch, "_metrics", metrics)
+    monkeypatch.setattr(lambda_metrics, "time", SimpleNamespace(time=lambda: now[0]))
+    for now[0], errors in ((0.0, 0), (1.0, 0), (59.0, 0), (60.0, 0), (61.0, 1)):
+        lambda_metrics._record({"FunctionName": "f"}, Errors=errors)
+    [points] = metrics.values()
+    assert [(59.0, 0, 3), (60.0, 0, 1), (61.0, 1, 1)] == [(p["Timestamp"], p["Value"], p["Count"]) for p in points]
+    assert {"SampleCount": 5.0, "Sum": 1.0, "Average": 0.2, "Minimum": 0.0, "Maximum": 1.0} == cloudwatch._calc_stats(
+        points
+    )
 
 
 def test_attempts_are_counted(ours: Target) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import lambda_svc
 
-# "as long as you leave at least 100 simultaneous executions unreserved for functions that aren't configured with" a limit:
+# Functions may reserve "as long as you leave at least 100 simultaneous executions unreserved":
 # https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html
 _MINIMUM_UNRESERVED = 100
 

@@ -6,7 +6,7 @@ sends everything to the alias's first version.
 AWS: an alias points to up to two versions, the "routing weight" is the share of the second, and `ExecutedVersion` in the
 answer, like the stream's name in the log, says which one ran:
 https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
-An answer to an asynchronous call names no version, as LocalStack's tests recorded on AWS.
+The answer to an event or a dry run names no version, as LocalStack's tests recorded on AWS.
 https://github.com/localstack/localstack/blob/01c81deecaa9371f81ad0a69c79d201a27d06b74/tests/aws/services/lambda_/test_lambda.snapshot.json
 """
 
@@ -29,7 +29,7 @@ def apply() -> None:
         ran: list[str] = []
         _ran.set(ran)
         status, headers, body = await stock_invoke(*call, **more)
-        if status == 202:
+        if status in (202, 204):
             headers.pop("X-Amz-Executed-Version")
         elif ran:
             headers["X-Amz-Executed-Version"] = ran[0]
@@ -49,8 +49,8 @@ def route(function: Function, event: Any, proceed: Execute) -> dict[str, Any]:
         drawn = draw(alias["FunctionVersion"], weights)
         if (ran := _ran.get()) is not None:
             ran.append(drawn)
-        version = base["versions"][drawn]
-        function = version | {"config": version["config"] | {"FunctionArn": config["FunctionArn"]}}
+        version, its_config = lambda_svc._effective_func_record_for_qualifier(base, drawn)
+        function = version | {"config": its_config | {"FunctionArn": config["FunctionArn"]}}
         return proceed(function, event) | {"executed_version": drawn}
     return proceed(function, event)
 

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 By function; by function and resource, which is the version or alias that was called; for an alias also by the version that
 ran; and without a dimension for all functions:
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
-AWS adds up by the minute what comes here one by one.
+AWS keeps a sum for each minute. Here equal values in a row, within a minute, are kept as one with its count.
 """
 
 import threading
@@ -120,5 +120,14 @@ def _record_all(function: Function, **values: float) -> None:
 
 
 def _record(dimensions: Dimensions, **values: float) -> None:
+    now = time.time()
     for name, value in values.items():
-        cloudwatch.record_metric("AWS/Lambda", name, value, _UNITS.get(name, "Count"), dimensions)
+        point = {"Timestamp": now, "Value": float(value), "Count": 1.0}
+        point |= {"Unit": _UNITS.get(name, "Count"), "Dimensions": dimensions}
+        with _lock:
+            points = cloudwatch._metric_bucket(("AWS/Lambda", name, cloudwatch._dims_key(dimensions)))
+            last = points[-1] if points else None
+            if last and (last["Value"], last["Timestamp"] // 60) == (point["Value"], now // 60):
+                last |= {"Timestamp": now, "Count": last["Count"] + 1}
+            else:
+                points.append(point)
