@@ -46,17 +46,20 @@ def apply() -> None:
         pool, is_provisioned = provisioned.pool_of(config), "environment" in function
         usage = _usage(pool, is_provisioned) if pool else {}
         started = time.perf_counter()
-        concurrent = _count(config, 1)
+        concurrent = _count(dimensions_of(config), 1)
         try:
             result = stock_dispatch(function, config, *more)
         finally:
-            _count(config, -1)
-        took_ms = result.get("duration_ms", (time.perf_counter() - started) * 1000)
+            _count([dimensions for dimensions, _ in concurrent], -1)
+        outcome = {
+            "Invocations": 1,
+            "Errors": int(bool(result.get("error"))),
+            "Throttles": 0,
+            "Duration": result.get("duration_ms", (time.perf_counter() - started) * 1000),
+        }
         for dimensions, running in concurrent:
-            _record(dimensions, Invocations=1, Errors=int(bool(result.get("error"))), Throttles=0, Duration=took_ms)
-            _record(dimensions, ConcurrentExecutions=running)
-            if "Resource" in dimensions:
-                _record(dimensions, **usage)
+            more_of_it = usage if "Resource" in dimensions else {}
+            _record(dimensions, ConcurrentExecutions=running, **outcome, **more_of_it)
         return result
 
     def accept(function: Function, event: Any) -> None:
@@ -103,12 +106,12 @@ def _usage(pool: provisioned.Pool, is_provisioned: bool) -> dict[str, float]:
     }
 
 
-def _count(config: dict[str, Any], change: int) -> list[tuple[Dimensions, int]]:
+def _count(places: list[Dimensions], change: int) -> list[tuple[Dimensions, int]]:
     """Count an invocation that begins or ends, and return how many there are now, for each set of dimensions."""
-    counted = []
+    scope, counted = (get_account_id(), get_region()), []
     with _lock:
-        for dimensions in dimensions_of(config):
-            place = (get_account_id(), get_region(), *dimensions.items())
+        for dimensions in places:
+            place = (*scope, *dimensions.values())
             _running[place] += change
             counted.append((dimensions, _running[place]))
     return counted
@@ -120,14 +123,15 @@ def _record_all(function: Function, **values: float) -> None:
 
 
 def _record(dimensions: Dimensions, **values: float) -> None:
-    now = time.time()
-    for name, value in values.items():
-        point = {"Timestamp": now, "Value": float(value), "Count": 1.0}
-        point |= {"Unit": _UNITS.get(name, "Count"), "Dimensions": dimensions}
-        with _lock:
-            points = cloudwatch._metric_bucket(("AWS/Lambda", name, cloudwatch._dims_key(dimensions)))
+    now, key = time.time(), cloudwatch._dims_key(dimensions)
+    with _lock:
+        for name, value in values.items():
+            points = cloudwatch._metric_bucket(("AWS/Lambda", name, key))
             last = points[-1] if points else None
-            if last and (last["Value"], last["Timestamp"] // 60) == (point["Value"], now // 60):
+            if last and (last["Value"], last["Timestamp"] // 60) == (value, now // 60):
                 last |= {"Timestamp": now, "Count": last["Count"] + 1}
             else:
-                points.append(point)
+                unit = _UNITS.get(name, "Count")
+                points.append(
+                    {"Timestamp": now, "Value": float(value), "Count": 1.0, "Unit": unit, "Dimensions": dimensions}
+                )
