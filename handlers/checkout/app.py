@@ -1,6 +1,6 @@
 """Takes an order: looks up its price and has the bank collect it, which takes as long as the event says.
 
-Event: {"work_ms": 50, "stalled": [from, until]}. From the one moment until the other, in seconds since the epoch, the bank
+Event: {"work_ms": 50, "order": 7, "stalled": [from, until]}. From the one moment until the other, in seconds since the epoch, the bank
 doesn't answer; without them it always does. A queue's event has the same as the body of its message, one at a time, so
 that an error returns that message and no other.
 """
@@ -29,8 +29,9 @@ def handler(event, context):
     begun, began, calls = time.perf_counter(), time.time(), calls + 1
     order = json.loads(event["Records"][0]["body"]) if "Records" in event else event
     collect(order["work_ms"], order.get("stalled"))
-    line = {"message": "collected", "began": began, "ended": time.time(), "request_id": context.aws_request_id}
-    print(json.dumps({"level": "INFO", "cents": PRICES_CENTS[order.get("article", "article 1")], **line}))
+    line = {"level": "INFO", "message": "collected", "request_id": context.aws_request_id}
+    line |= {"order": order.get("order"), "cents": PRICES_CENTS[order.get("article", "article 1")]}
+    print(json.dumps({**line, "began": began, "ended": time.time()}))
     return {
         "initialization_type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
         "version": os.environ["AWS_LAMBDA_FUNCTION_VERSION"],

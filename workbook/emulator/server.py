@@ -26,6 +26,8 @@ from workbook.errors import SetupError
 
 HOST = "127.0.0.1"
 ACCOUNT_ID = "000000000000"
+# AWS's default; MiniStack's would follow from the machine's memory: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_ACCOUNT_CONCURRENCY = 1000
 _START_S = 30.0  # ready in well under a second; a loaded or throttled machine gets time
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # what a Python and a Node need to start
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # this process's own, to be reaped when they are stopped
@@ -129,6 +131,7 @@ def settings(folder: Path, port: int, account_id: str = ACCOUNT_ID) -> dict[str,
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
         "MINISTACK_ACCOUNT_ID": account_id,
+        "LAMBDA_ACCOUNT_CONCURRENCY": f"{_ACCOUNT_CONCURRENCY}",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",

@@ -4,18 +4,21 @@ import math
 from typing import Any
 
 
-def at_work(answer: Any) -> str | None:
-    """07.1: Little's law as a function."""
+def at_most(answer: Any) -> str | None:
+    """07.1: a function that counts how many calls were under way at most."""
     if not callable(answer):
-        return f"The answer is a function of rate_per_s and duration_ms; this is {answer!r}."
-    for rate_per_s, duration_ms in ((20, 250), (100, 30), (0.5, 60_000)):
-        got, right = answer(rate_per_s, duration_ms), rate_per_s * duration_ms / 1000
+        return f"The answer is a function of a list of calls; this is {answer!r}."
+    cases = (([(0, 3), (1, 2), (4, 5)], 2), ([(0, 1), (1, 2)], 1), ([(2, 4), (0, 9), (3, 5), (8, 9)], 3), ([(0, 1)], 1))
+    for calls, most in cases:
+        got = answer(calls)
         if got is None:
             return "It returned None: did it print, where it should return?"
-        if math.isclose(got, right * 1000):
-            return "That is a thousand times too many: the duration is in milliseconds, the rate in calls a second."
-        if not math.isclose(got, right, rel_tol=1e-6):
-            return f"For {rate_per_s} calls a second of {duration_ms} ms it says {got:g}; on average {right:g} are at work."
+        if got != most and calls == [(0, 1), (1, 2)]:
+            return "A call that ends at the moment at which another begins leaves its environment to it."
+        if got != most and got == len(calls):
+            return f"That is how many calls there are; of {calls} at most {most} were under way at the same moment."
+        if got != most:
+            return f"For {calls} it says {got!r}; at most {most} were under way."
     return None
 
 
@@ -49,4 +52,4 @@ def connections(answer: Any) -> str | None:
     return f"With {answer:g} the three functions may hold 2 × (20 + 25 + {answer:g}) connections in a release; 190 are theirs."
 
 
-RULES = {"07.1": at_work, "07.2": refused, "07.3": connections}
+RULES = {"07.1": at_most, "07.2": refused, "07.3": connections}
