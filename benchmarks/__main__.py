@@ -14,7 +14,7 @@ import json
 from workbook.lab import RESULTS, new_run_id
 from workbook.runs.versions import git_state, versions
 
-TOPICS = ("start", "calls", "deployment", "instrument", "intervals", "tuning", "wall", "core")
+TOPICS = ("start", "calls", "deployment", "instrument", "intervals", "cpu", "tuning", "wall", "core")
 
 
 def main() -> None:

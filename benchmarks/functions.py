@@ -7,7 +7,7 @@ import zipfile
 from workbook.targets import Target
 
 
-def make(target: Target, name: str, code: str) -> None:
+def make(target: Target, name: str, code: str, *, memory_mb: int = 128) -> None:
     """Make a function of one module and wait until it can be called."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
@@ -20,6 +20,7 @@ def make(target: Target, name: str, code: str) -> None:
         Handler="app.handler",
         Code={"ZipFile": package.getvalue()},
         Timeout=30,
+        MemorySize=memory_mb,
     )
     client.get_waiter("function_active_v2").wait(FunctionName=name)
 

@@ -42,13 +42,13 @@ from urllib3 import HTTPHeaderDict
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
 
-# What lessons need and not every target has. "freeze": an environment stands still between invocations. "database": a
-# function can reach a server on this machine.
+# What lessons need and not every target has. "freeze": an environment stands still between invocations. "cpu_share": a
+# function gets CPU in proportion to its memory. "database": a function can reach a server on this machine.
 _CAPABILITIES = {
-    "embedded": frozenset({"http_api", "freeze", "database"}),
+    "embedded": frozenset({"http_api", "freeze", "database"}),  # and cpu_share, if its emulator says so
     # LocalStack's free edition has no HTTP API: https://docs.localstack.cloud/user-guide/aws/apigateway/
     "localstack": frozenset(),  # nor do its containers stand still
-    "aws": frozenset({"http_api", "freeze"}),
+    "aws": frozenset({"http_api", "freeze", "cpu_share"}),
 }
 _WHAT_TO_DO = {
     "embedded": "Run the setup cell again: it starts an emulator if none is running.",
@@ -68,13 +68,17 @@ _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits 40 
 
 _SHARED = "caller, emulator and functions share this machine's processors, and no network lies between them"
 _UNLIMITED = "code runs at this machine's speed, whatever the function's memory size"
+_LIMITED = (
+    "code gets its memory's share of one of this machine's processors, or all of it under WORKBOOK_CPU=full; "
+    "how fast the processor is remains this machine's affair"
+)
 _ARTEFACTS = {
     "embedded": {
         "client_ms": f"On the embedded target {_SHARED}.",
-        "init_ms": "On the embedded target a process starts where AWS starts a small machine; no code is downloaded.",
-        "duration_ms": f"On the embedded target {_UNLIMITED}.",
-        "handler_ms": f"On the embedded target {_UNLIMITED}.",
-        "billed_ms": f"On the embedded target {_UNLIMITED}.",
+        "init_ms": "On the embedded target a process starts, at full speed whatever its memory size, where AWS starts a small machine; no code is downloaded.",
+        "duration_ms": f"On the embedded target {_LIMITED}.",
+        "handler_ms": f"On the embedded target {_LIMITED}.",
+        "billed_ms": f"On the embedded target {_LIMITED}.",
     },
     "localstack": {
         "client_ms": f"On LocalStack {_SHARED}.",
@@ -111,8 +115,21 @@ class Target:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Return the names of what this target has, out of "http_api", "freeze" and "database"."""
-        return capabilities(self.name)
+        """Return the names of what this target has, out of "http_api", "freeze", "database" and "cpu_share"."""
+        shares = self.limits.get("cpu", "full") != "full"
+        return capabilities(self.name) | ({"cpu_share"} if shares else set())
+
+    @functools.cached_property
+    def limits(self) -> dict[str, str]:
+        """Return what really limits execution environments on the embedded target; nothing is known of other targets.
+
+        "cpu" is the way in which they are held to their memory's share of a processor: "cgroup v1", "cgroup v2", "signals",
+        or "full" if they aren't. "memory" is "watched".
+        """
+        if self.name != "embedded" or self.endpoint is None:
+            return {}
+        answer = self.send("GET", f"{self.endpoint}/_workbook/limits", sign=False)
+        return json.loads(answer.body) if answer.status == 200 else {}  # an emulator that isn't the workbook's has none
 
     def client(self, service: str, **config: Any) -> Any:
         """Return a boto3 client for managing resources, the same one each time: it backs off and retries.
@@ -322,7 +339,7 @@ def is_started_here(name: str) -> bool:
 
 
 def capabilities(name: str) -> frozenset[str]:
-    """Return the names of what the target of that name has, out of "http_api", "freeze" and "database"."""
+    """Return the names of what the target of that name always has, out of "http_api", "freeze", "database" and "cpu_share"."""
     return _CAPABILITIES[name]
 
 

@@ -3,10 +3,17 @@
 What happens when is AWS's life cycle (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html):
 
     init phase     the runtime starts, imports the handler, and asks for its first invocation; limited to 10 s
-    invocation     frozen until one comes, then thawed; limited to the function's timeout
+    invocation     frozen until one comes, then thawed; limited to the function's timeout, and to its memory's share of a
+                   processor (see `governor`)
     reset          a runtime that timed out, ended, or never finished its init phase is gone; the next invocation runs
                    the init phase again, inside its own time, in the same environment with the same temporary folder
     shutdown       everything is killed; AWS too gives a runtime without extensions no time to say goodbye
+
+The memory limit holds in the init phase and in invocations. It is watched: ten times a second, and once more when the
+answer is there, against the peak that Linux keeps, so that a handler that goes over and comes back is found too. One that
+is over is killed, as on AWS. A control group for memory would do it at the moment itself; but that counts files that were
+only read, swaps instead of killing where it can, and needs rights that few have: this is the same everywhere. At 128 MB a
+process that has its share of the CPU gets at most some tens of MB beyond the limit before it is seen.
 """
 
 import json
@@ -23,13 +30,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from workbook.emulator.governor import Allowance, Governor, Unlimited, share
 from workbook.emulator.process_group import ProcessGroup
 from workbook.emulator.runtime_api import Invocation, RuntimeApi
 from workbook.emulator.spec import EnvironmentSpec
+from workbook.emulator.usage import peak_memory_bytes
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
 INIT_LIMIT_S = 10
 PREPARED_INIT_LIMIT_S = 130  # or the function's timeout, if that is longer: for provisioned concurrency
+_LOOK_S = 0.1  # between two looks at the memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +55,7 @@ class Outcome:
     payload: bytes  # the handler's answer, or AWS's error object
     duration_ms: float  # with the init phase, where the invocation had to run it again
     log: str  # what was written during the invocation
-    max_memory_mb: int | None  # the highest so far in this process; None where it ended before it could be asked
+    max_memory_mb: int | None  # the highest seen so far in this process; None where it ended before the first look
     init_log: str = ""  # of an init phase inside the invocation; AWS shows it before the START line
 
 
@@ -91,12 +101,13 @@ class Environment:
         self,
         spec: EnvironmentSpec,
         *,
+        governor: Governor = Unlimited(),  # noqa: B008 -- it has no state
         on_spawn: Callable[[int], None] = lambda _group: None,
         on_exit: Callable[[int], None] = lambda _group: None,
     ) -> None:
         """Prepare an environment; nothing is started yet.
 
-        `on_spawn` is called with the id of each process group that is started, `on_exit`, from a thread of its own,
+        `governor` holds its processes to their share of the CPU. `on_spawn` is called with the id of each process group that is started, `on_exit`, from a thread of its own,
         when that group is dead.
 
         Raises:
@@ -107,7 +118,7 @@ class Environment:
         self._command = spec.command()  # now, because the first look for an interpreter takes its time
         self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{spec.version}]{uuid.uuid4().hex}"
         self.init_ms: float | None = None
-        self._on_spawn, self._on_exit = on_spawn, on_exit
+        self._governor, self._on_spawn, self._on_exit = governor, on_spawn, on_exit
         self._folder = Path(tempfile.mkdtemp(prefix="environment-", dir=spec.scratch))
         self._runtime: _Runtime | None = None
         self._turn = threading.Lock()
@@ -125,8 +136,7 @@ class Environment:
             InitFailed: it ended or took too long. The environment may be used all the same: as on AWS, the first
                 invocation tries again.
         """
-        on_demand = self.spec.initialization_type == "on-demand"
-        limit_s = INIT_LIMIT_S if on_demand else max(PREPARED_INIT_LIMIT_S, self.spec.timeout_s)
+        limit_s = INIT_LIMIT_S if self._on_demand else max(PREPARED_INIT_LIMIT_S, self.spec.timeout_s)
         with self._turn:
             return self._init(limit_s)
 
@@ -180,6 +190,10 @@ class Environment:
             # a handler may have left what can't be removed: that is its own affair, and no reason not to stop
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def _on_demand(self) -> bool:
+        return self.spec.initialization_type == "on-demand"
+
     def _init(self, limit_s: float, request_id: str | None = None) -> str:
         """Start the runtime, wait until it asks for an invocation, freeze it, and return what it wrote.
 
@@ -192,40 +206,45 @@ class Environment:
             self.log_stream, temporary=self._folder, interpreter=Path(self._command[0])
         )
         started = time.perf_counter()
-        self._runtime = runtime = _Runtime(self._command, self.spec.code_folder, variables, self._on_exit)
+        self._runtime = runtime = _Runtime(
+            self._command, self.spec.code_folder, variables, self._on_exit, memory_mb=self.spec.memory_mb
+        )
         self._on_spawn(runtime.processes.id)
+        runtime.allowance = self._governor.admit(runtime.processes.id, share(self.spec.memory_mb))
+        if not self._on_demand:
+            runtime.allowance.run()
         api = runtime.api
         runtime.serve_until(lambda: api.asked or api.init_error or runtime.ended, started + limit_s)
         init_ms = _milliseconds_since(started)
-        if api.asked:
-            runtime.processes.freeze()
+        within_memory = runtime.within_memory()
+        if within_memory and api.asked:
+            runtime.freeze()
             self.init_ms = init_ms
             return runtime.processes.take_output()
 
-        max_memory_mb = runtime.processes.peak_memory_mb()
         runtime.processes.kill()
-        error = json.loads(api.init_error) if api.init_error else runtime.failure(limit_s, request_id)
-        status = "error" if api.init_error or runtime.ended else "timeout"
+        reported = within_memory and api.init_error
+        error = json.loads(reported) if reported else runtime.failure(limit_s, request_id)
+        status = "error" if reported or runtime.ended else "timeout"
         phase = "invoke" if request_id else "init"
         report = f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: {phase}\tStatus: {status}"
         if status == "error":
             report += f"\tError Type: {reported_error_type(error['errorType'])}"
         log = f"{runtime.processes.take_output()}{report}\n"
-        raise InitFailed(error, status=status, init_ms=init_ms, log=log, max_memory_mb=max_memory_mb)
+        raise InitFailed(error, status=status, init_ms=init_ms, log=log, max_memory_mb=runtime.max_memory_mb)
 
     def _run(self, invocation: Invocation, started: float, init_log: str) -> Outcome:
         """Deliver an invocation, wait for its answer, and freeze the runtime when it asks for the next one."""
         runtime, deadline = self._runtime, started + self.spec.timeout_s
-        runtime.processes.thaw()
+        runtime.thaw()
         runtime.api.deliver(invocation)
         runtime.serve_until(lambda: runtime.api.answer or runtime.ended, deadline)
         duration_ms = _milliseconds_since(started)
-        if answer := runtime.api.answer:
+        if runtime.within_memory() and (answer := runtime.api.answer):
             kind, payload = answer
         else:
             kind = "exit" if runtime.ended else "timeout"
             payload = json.dumps(runtime.failure(self.spec.timeout_s, invocation.request_id)).encode()
-        max_memory_mb = runtime.processes.peak_memory_mb()
         if kind == "timeout":
             runtime.processes.kill()
             # it was cut off at its limit; what it took to notice isn't the function's
@@ -235,11 +254,11 @@ class Environment:
             payload=payload,
             duration_ms=duration_ms,
             log=runtime.processes.take_output(),
-            max_memory_mb=max_memory_mb,
+            max_memory_mb=runtime.max_memory_mb,
             init_log=init_log,
         )
         if runtime.serve_until(lambda: runtime.api.asked or runtime.ended, deadline):
-            runtime.processes.freeze()
+            runtime.freeze()
         else:
             runtime.processes.kill()
         return outcome
@@ -251,10 +270,16 @@ class Environment:
 
 
 class _Runtime:
-    """One life of a runtime: its processes, and the Runtime API that they talk to."""
+    """One life of a runtime: its processes, what they may use, and the Runtime API that they talk to."""
 
     def __init__(
-        self, command: list[str], folder: Path, variables: dict[str, str], on_exit: Callable[[int], None]
+        self,
+        command: list[str],
+        folder: Path,
+        variables: dict[str, str],
+        on_exit: Callable[[int], None],
+        *,
+        memory_mb: int,
     ) -> None:
         self._selector = selectors.DefaultSelector()
         self.api = RuntimeApi(self._selector)
@@ -270,18 +295,44 @@ class _Runtime:
             self._selector.close()
             raise
         self.ended = False
+        self.allowance: Allowance = Unlimited()
+        self.max_memory_mb: int | None = None  # the highest seen so far
+        self._memory_mb, self._looked_at = memory_mb, time.perf_counter()
         self._selector.register(self.processes.output, selectors.EVENT_READ, self._read_log)
         self._selector.register(self.processes.ended, selectors.EVENT_READ, self._note_end)
 
     def serve_until(self, done: Callable[[], object], deadline: float) -> bool:
-        """Serve the Runtime API and collect the log until `done()`; return False if the deadline came first."""
+        """Serve the Runtime API, collect the log and watch the memory until `done()`; return False if the deadline came first."""
         while not done():
-            remaining_s = deadline - time.perf_counter()
-            if remaining_s <= 0:
+            now = time.perf_counter()
+            if now >= deadline:
                 return False
-            for key, ready in self._selector.select(remaining_s):
+            if now >= self._looked_at + _LOOK_S:
+                self.within_memory()
+            for key, ready in self._selector.select(min(deadline, self._looked_at + _LOOK_S) - now):
                 key.data(ready)
         return True
+
+    def within_memory(self) -> bool:
+        """Return whether the memory limit was kept so far. Processes that are over it are killed, as by AWS."""
+        self._looked_at = time.perf_counter()
+        peak = peak_memory_bytes(self.processes.id) or 0
+        if peak > self._memory_mb << 20:
+            self.processes.kill()
+            self.ended = True
+        if peak:
+            self.max_memory_mb = min(max(self.max_memory_mb or 0, peak >> 20), self._memory_mb)
+        return peak <= self._memory_mb << 20
+
+    def freeze(self) -> None:
+        """Stop every process where it stands."""
+        self.processes.freeze()
+        self.allowance.rest()
+
+    def thaw(self) -> None:
+        """Let every process go on, at its share."""
+        self.processes.thaw()
+        self.allowance.run()
 
     def failure(self, limit_s: float, request_id: str | None) -> dict[str, str]:
         """Return AWS's error object for a runtime that ended by itself or, failing that, took longer than `limit_s`."""
@@ -301,6 +352,7 @@ class _Runtime:
     def close(self) -> None:
         """Kill the processes and close every descriptor."""
         self.processes.close()
+        self.allowance.end()
         self.api.close()
         self._selector.close()
 

@@ -3,7 +3,8 @@
 SIGKILL gives a process no last word, and a frozen execution environment does not notice that nobody will ever wake it. So
 the emulator tells its guard about every process group that it starts, one line each over a pipe ("+1234", later "-1234").
 The pipe closes when the emulator ends, in whatever way. Then the guard kills the groups that are still named (SIGKILL
-works on a stopped process too), removes the emulator's folder, and ends.
+works on a stopped process too), removes the emulator's folder, and ends. A line that is a path names a control group that
+the emulator made; the guard empties and removes it too.
 
 A process that a handler started in a session of its own belongs to none of these groups. On Linux the guard knows it by
 its environment, in which the emulator's folder stands, and kills it too. Elsewhere it outlives the emulator, as does one
@@ -47,6 +48,10 @@ class Guard:
         """Say that a process group is gone, so that another program with the same number is left alone."""
         os.write(self._pipe, f"-{group}\n".encode())
 
+    def watch_control_group(self, folder: Path) -> None:
+        """Have a control group emptied and removed when the emulator ends."""
+        os.write(self._pipe, f"{folder}\n".encode())
+
     def close(self) -> None:
         """Have what is still named killed, and the folder removed, now; return when that is done."""
         os.close(self._pipe)
@@ -57,32 +62,51 @@ def survivors(lines: Iterable[str]) -> set[int]:
     """Return the process groups that were named with a plus and not with a minus since."""
     groups: set[int] = set()
     for line in lines:
-        group = int(line[1:])
         if line.startswith("+"):
-            groups.add(group)
-        else:
-            groups.discard(group)
+            groups.add(int(line[1:]))
+        elif line.startswith("-"):
+            groups.discard(int(line[1:]))
     return groups
 
 
-def clean_up(groups: Iterable[int], folder: Path) -> None:
+def control_groups(lines: Iterable[str]) -> list[Path]:
+    """Return the folders of the control groups that were named."""
+    return [Path(line.rstrip("\n")) for line in lines if line.startswith("/")]
+
+
+def clean_up(groups: Iterable[int], folder: Path, to_dissolve: Iterable[Path] = ()) -> None:
     """Kill the process groups and the strays, and remove the folder, which a dying process may still be writing to.
 
-    Return when a look finds neither folder nor stray: one that is just being started is found by the next look.
+    Return when a look finds neither folder nor stray nor control group: one that is just being started is found by the
+    next look.
     """
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):  # gone already; the second is macOS's word for a zombie
             os.killpg(group, signal.SIGKILL)
     deadline = time.monotonic() + CLEAN_UP_S
-    while (left := strays(folder)) or folder.exists():
+    while (left := strays(folder)) or folder.exists() or (kept := [one for one in to_dissolve if not dissolve(one)]):
         if time.monotonic() > deadline:
-            what = f"processes {left} of {folder}" if left else f"folder {folder}"
+            what = f"processes {left} of {folder}" if left else f"folder {folder if folder.exists() else kept[0]}"
             sys.exit(f"The {what} could not be removed within {CLEAN_UP_S} s: do it by hand.")
         for process in left:
             with suppress(ProcessLookupError, PermissionError):  # it ended since, or took other rights
                 os.kill(process, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.01)
+
+
+def dissolve(control_group: Path) -> bool:
+    """Kill everything in a control group and remove it, with those inside it; return whether it is gone.
+
+    A process needs a moment to die: until then its group can't be removed.
+    """
+    for folder, _, _ in os.walk(control_group, topdown=False):
+        with suppress(OSError):  # some of it is gone already, or still on its way out
+            for process in Path(folder, "cgroup.procs").read_text().split():
+                if process != "0":  # of another namespace
+                    os.kill(int(process), signal.SIGKILL)
+            Path(folder).rmdir()
+    return not control_group.exists()
 
 
 def strays(folder: Path) -> list[int]:
@@ -104,4 +128,5 @@ def strays(folder: Path) -> list[int]:
 
 
 if __name__ == "__main__":
-    clean_up(survivors(sys.stdin), Path(sys.argv[1]))
+    told = list(sys.stdin)
+    clean_up(survivors(told), Path(sys.argv[1]), control_groups(told))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from workbook.emulator import governor
 from workbook.emulator.guard import Guard
 from workbook.errors import SetupError
 
@@ -33,6 +34,7 @@ def main(folder: Path, listener: socket.socket, owner_pid: int) -> None:
     threading.Thread(target=_end_with, args=(psutil.Process(owner_pid),), daemon=True).start()
     _assert_version()
     _allow_many_connections()
+    chosen = governor.choose(folder.name, guard.watch_control_group)
     # An optional grammar that jsonschema loads if it is there, for 1.4 s. SAM's translator needs jsonschema, but not that.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
@@ -40,13 +42,13 @@ def main(folder: Path, listener: socket.socket, owner_pid: int) -> None:
     from ministack import app
     from ministack.services import lambda_svc
 
-    from workbook.emulator import corrections, workers
+    from workbook.emulator import corrections, limits, workers
 
     # A new or changed function is Pending for a moment, as on AWS. How long is made up here, so it needn't be long.
     lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = _PENDING_S
-    workers.install(guard, folder)
+    workers.install(guard, folder, chosen)
     corrections.apply()
-    asyncio.run(_serve(app.app, listener))
+    asyncio.run(_serve(limits.told(app.app, chosen), listener))
 
 
 async def _serve(app: object, listener: socket.socket) -> None:

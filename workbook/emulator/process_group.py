@@ -4,13 +4,10 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import psutil
 
 OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024  # what is kept of one invocation's log: the newest
 
@@ -147,18 +144,3 @@ class ProcessGroup:
         if status >= 0:
             return f"exit status {status}"
         return f"signal: {(signal.strsignal(-status) or str(-status)).partition(':')[0].lower()}"
-
-    def peak_memory_mb(self) -> int | None:
-        """Return the highest resident memory of the process so far; None once it has ended.
-
-        Linux keeps the peak itself (VmHWM, https://man7.org/linux/man-pages/man5/proc_pid_status.5.html); elsewhere
-        this is the resident memory of the moment.
-        """
-        try:
-            if sys.platform != "linux":
-                return psutil.Process(self.id).memory_info().rss >> 20
-            status = Path(f"/proc/{self.id}/status").read_text()
-        except (psutil.NoSuchProcess, FileNotFoundError):
-            return None
-        _, found, peak = status.partition("VmHWM:")
-        return int(peak.split(maxsplit=1)[0]) >> 10 if found else None

@@ -21,6 +21,7 @@ from typing import BinaryIO, Self
 
 import psutil
 
+from workbook.emulator import governor
 from workbook.emulator.guard import CLEAN_UP_S
 from workbook.errors import SetupError
 
@@ -29,7 +30,8 @@ ACCOUNT_ID = "000000000000"
 # AWS's default; MiniStack's would follow from the machine's memory: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _ACCOUNT_CONCURRENCY = 1000
 _START_S = 30.0  # ready in well under a second; a loaded or throttled machine gets time
-_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # what a Python and a Node need to start
+# what a Python and a Node need to start, and how they are held to their share
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "WORKBOOK_CPU")
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # this process's own, to be reaped when they are stopped
 
 
@@ -97,7 +99,9 @@ def start(
 
     Raises:
         SetupError: the port is taken, a folder can't be written, or the emulator did not start: then with its log's end.
+        ParameterError: WORKBOOK_CPU asks for something that there is not.
     """
+    governor.setting()
     if registry is None:
         return _start(log, owner_pid or os.getpid(), port, account_id)
     registry.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from workbook.emulator.environment import Environment, InitFailed, Outcome
+from workbook.emulator.governor import Governor
 from workbook.emulator.guard import Guard
 from workbook.emulator.lineage import inbound_depth, with_lineage
 from workbook.emulator.server import HOST
@@ -42,12 +43,13 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
         *,
         guard: Guard,
         scratch: Path,
+        governor: Governor,
         initialization_type: str = "on-demand",
         on_loss: Callable[["EnvironmentWorker"], None] = lambda _worker: None,
     ) -> None:
         """Prepare a worker. `on_loss` is called, from a thread of its own, when a process ends that was not retired."""
         super().__init__(func_name, config, code_zip)
-        self._guard, self._scratch = guard, scratch
+        self._guard, self._scratch, self._governor = guard, scratch, governor
         self._initialization_type, self._on_loss = initialization_type, on_loss
         self._environment: Environment | None = None
         self._init_log, self._init_ms = "", None
@@ -66,7 +68,9 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
         """Make the environment and run its init phase, the first time. A failed one is run again by the invocation."""
         if self._environment is not None:
             return
-        self._environment = Environment(self._spec(), on_spawn=self._guard.watch, on_exit=self._forget)
+        self._environment = Environment(
+            self._spec(), governor=self._governor, on_spawn=self._guard.watch, on_exit=self._forget
+        )
         try:
             self._init_log = self._environment.start()
             self._init_ms = self._environment.init_ms
@@ -156,12 +160,15 @@ class EnvironmentWorker(lambda_runtime.Worker):  # type: ignore[misc]
         return Path(self._tmpdir)
 
 
-def install(guard: Guard, folder: Path) -> None:
-    """Have MiniStack run Python and Node functions in execution environments of ours, below the emulator's folder."""
+def install(guard: Guard, folder: Path, governor: Governor) -> None:
+    """Have MiniStack run Python and Node functions in execution environments of ours, below the emulator's folder.
+
+    The guard hears of every process group, and the governor holds it to its share of the CPU.
+    """
     scratch = folder / "environments"
     scratch.mkdir()
     lambda_svc._PROVIDED_CODE_CACHE = str(folder / "code")  # short: its files stand in every traceback
-    ours = partial(EnvironmentWorker, guard=guard, scratch=scratch)
+    ours = partial(EnvironmentWorker, guard=guard, scratch=scratch, governor=governor)
     stock_class, stock_execute = lambda_runtime._worker_class_for, lambda_svc._execute_function_warm
     lambda_runtime._worker_class_for = lambda config: ours if is_ours(config) else stock_class(config)
     lambda_svc._execute_function_warm = partial(_execute, stock_execute)

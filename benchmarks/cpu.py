@@ -1,0 +1,122 @@
+"""Whether a function gets the CPU that its memory stands for: REPORT's duration beside CPU time over share."""
+
+import json
+import os
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import psutil
+
+from benchmarks import functions
+from benchmarks.rows import Figure, Row
+from workbook import calls, emulator
+from workbook.emulator.governor import VCPU_MB
+from workbook.targets import Target, connect
+
+ROUNDS = 3
+SIZES_MB = (128, 256, 512, 1024, VCPU_MB)
+CPU_S, SLEEP_S = 0.3, 0.5
+NEIGHBOUR_MB = 256
+HANDLER = """
+import time
+def handler(event, context):
+    time.sleep(event["sleep_s"])
+    before = time.process_time()
+    while (used_s := time.process_time() - before) < event["cpu_s"]:
+        pass
+    return used_s
+"""
+BURN, SLEEP = {"cpu_s": CPU_S, "sleep_s": 0}, {"cpu_s": 0, "sleep_s": SLEEP_S}
+
+
+def measure() -> Iterator[Row]:
+    """Yield what every way of sharing that this machine allows makes of a burning and a sleeping handler, in per cent."""
+    seen = set()
+    for setting in ("share", "signals"):
+        with _emulator(setting) as (target, process):
+            if target.limits["cpu"] not in seen:
+                seen.add(target.limits["cpu"])
+                yield from _rows(target, process)
+
+
+@contextmanager
+def _emulator(setting: str) -> Iterator[tuple[Target, psutil.Process]]:
+    """Run an emulator under a value of WORKBOOK_CPU, with a function of every size in it, all of them warm."""
+    before = os.environ.get("WORKBOOK_CPU")
+    os.environ["WORKBOOK_CPU"] = setting
+    try:
+        with tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder, emulator.start(
+            log=Path(folder) / "log"
+        ) as running:
+            target = connect("embedded", endpoint=running.endpoint)
+            for memory_mb in SIZES_MB:
+                functions.make(target, f"f-{memory_mb}", HANDLER, memory_mb=memory_mb)
+                _call(target, f"f-{memory_mb}", {"cpu_s": 0, "sleep_s": 0})
+            functions.make(target, "neighbour", HANDLER, memory_mb=NEIGHBOUR_MB)
+            yield target, psutil.Process(running.pid)
+    finally:
+        os.environ.pop("WORKBOOK_CPU") if before is None else os.environ.update(WORKBOOK_CPU=before)
+
+
+def _rows(target: Target, process: psutil.Process) -> Iterator[Row]:
+    way = target.limits["cpu"]
+    for where in ("alone", "beside a busy one"):
+        burnt, slept = defaultdict(list), defaultdict(list)
+        begun, used_s = time.perf_counter(), _own_cpu_s(process)
+        with nullcontext() if where == "alone" else _neighbour(target):
+            for _ in range(ROUNDS):
+                for memory_mb in SIZES_MB:
+                    cpu_s, duration_ms = _call(target, f"f-{memory_mb}", BURN)
+                    burnt[memory_mb].append(_off(duration_ms, cpu_s * 1000 * VCPU_MB / memory_mb))
+                    slept[memory_mb].append(_off(_call(target, f"f-{memory_mb}", SLEEP)[1], SLEEP_S * 1000))
+        cost = 100 * (_own_cpu_s(process) - used_s) / (time.perf_counter() - begun)
+        for memory_mb, values in burnt.items():
+            yield _row(f"{way}, {where}: {memory_mb} MB at work, off CPU over share", values, 3)
+        for memory_mb, values in slept.items():
+            yield _row(f"{way}, {where}: {memory_mb} MB asleep, off its time", values, 2)
+        if where == "alone":
+            yield Row(f"{way}: one core's time for emulator and governor", "%", Figure(cost), at_most=2)
+
+
+def _row(what: str, values: list[float], aim: float) -> Row:
+    return Row(what, "%", Figure.quantile(values), at_least=-aim, at_most=aim)
+
+
+def _off(value: float, ideal: float) -> float:
+    """Return by how many per cent a value is above the ideal one."""
+    return 100 * (value / ideal - 1)
+
+
+def _call(target: Target, name: str, event: dict[str, float]) -> tuple[float, float]:
+    """Call a function and return the CPU seconds that it counted itself, and REPORT's milliseconds."""
+    call = calls.invoke(target, name, event, run_id="bench", experiment="cpu")
+    return call.answer, call.record.duration_ms
+
+
+@contextmanager
+def _neighbour(target: Target) -> Iterator[None]:
+    """Keep another function busy meanwhile."""
+    done = threading.Event()
+
+    def burn() -> None:
+        while not done.is_set():
+            _call(target, "neighbour", BURN)
+
+    thread = threading.Thread(target=burn)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _own_cpu_s(process: psutil.Process) -> float:
+    """Return the CPU seconds of the emulator and, if there is one, of its governor's process."""
+    governors = [child for child in process.children() if "workbook.emulator.duty_cycle" in child.cmdline()]
+    return sum(sum(one.cpu_times()[:2]) for one in (process, *governors))
