@@ -1,12 +1,12 @@
 """Whether a function gets the CPU that its memory stands for: REPORT's duration beside CPU time over share."""
 
-import json
 import os
 import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from workbook.targets import Target, connect
 
 ROUNDS = 3
 SIZES_MB = (128, 256, 512, 1024, VCPU_MB)
-CPU_S, SLEEP_S = 0.3, 0.5
+CPU_S, SLEEP_S = 0.3, 1.0
 NEIGHBOUR_MB = 256
 HANDLER = """
 import time
@@ -50,9 +50,10 @@ def _emulator(setting: str) -> Iterator[tuple[Target, psutil.Process]]:
     before = os.environ.get("WORKBOOK_CPU")
     os.environ["WORKBOOK_CPU"] = setting
     try:
-        with tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder, emulator.start(
-            log=Path(folder) / "log"
-        ) as running:
+        with (
+            tempfile.TemporaryDirectory(prefix="workbook-bench-") as folder,
+            emulator.start(log=Path(folder) / "log") as running,
+        ):
             target = connect("embedded", endpoint=running.endpoint)
             for memory_mb in SIZES_MB:
                 functions.make(target, f"f-{memory_mb}", HANDLER, memory_mb=memory_mb)
@@ -65,22 +66,26 @@ def _emulator(setting: str) -> Iterator[tuple[Target, psutil.Process]]:
 
 def _rows(target: Target, process: psutil.Process) -> Iterator[Row]:
     way = target.limits["cpu"]
+    governors = [child for child in process.children() if "workbook.emulator.duty_cycle" in child.cmdline()]
     for where in ("alone", "beside a busy one"):
         burnt, slept = defaultdict(list), defaultdict(list)
-        begun, used_s = time.perf_counter(), _own_cpu_s(process)
+        begun, used_s = time.perf_counter(), sum(map(_cpu_s, governors))
         with nullcontext() if where == "alone" else _neighbour(target):
             for _ in range(ROUNDS):
                 for memory_mb in SIZES_MB:
                     cpu_s, duration_ms = _call(target, f"f-{memory_mb}", BURN)
                     burnt[memory_mb].append(_off(duration_ms, cpu_s * 1000 * VCPU_MB / memory_mb))
-                    slept[memory_mb].append(_off(_call(target, f"f-{memory_mb}", SLEEP)[1], SLEEP_S * 1000))
-        cost = 100 * (_own_cpu_s(process) - used_s) / (time.perf_counter() - begun)
+                with ThreadPoolExecutor() as callers:  # all at once: sleepers are in nobody's way
+                    ended = callers.map(lambda memory_mb: _call(target, f"f-{memory_mb}", SLEEP), SIZES_MB)
+                for memory_mb, (_, duration_ms) in zip(SIZES_MB, ended, strict=True):
+                    slept[memory_mb].append(_off(duration_ms, SLEEP_S * 1000))
+        cost = 100 * (sum(map(_cpu_s, governors)) - used_s) / (time.perf_counter() - begun)
         for memory_mb, values in burnt.items():
             yield _row(f"{way}, {where}: {memory_mb} MB at work, off CPU over share", values, 3)
         for memory_mb, values in slept.items():
             yield _row(f"{way}, {where}: {memory_mb} MB asleep, off its time", values, 2)
-        if where == "alone":
-            yield Row(f"{way}: one core's time for emulator and governor", "%", Figure(cost), at_most=2)
+        if governors:  # control groups have none: there the kernel does it by the way
+            yield Row(f"{way}, {where}: the governor's time of one core", "%", Figure(cost), at_most=2)
 
 
 def _row(what: str, values: list[float], aim: float) -> Row:
@@ -116,7 +121,5 @@ def _neighbour(target: Target) -> Iterator[None]:
         thread.join()
 
 
-def _own_cpu_s(process: psutil.Process) -> float:
-    """Return the CPU seconds of the emulator and, if there is one, of its governor's process."""
-    governors = [child for child in process.children() if "workbook.emulator.duty_cycle" in child.cmdline()]
-    return sum(sum(one.cpu_times()[:2]) for one in (process, *governors))
+def _cpu_s(process: psutil.Process) -> float:
+    return sum(process.cpu_times()[:2])

@@ -13,7 +13,10 @@ from trials import MakeEnvironment
 from workbook import emulator
 from workbook.emulator import clean_room, upstream
 from workbook.emulator.environment import Environment, EnvironmentSpec
+from workbook.emulator.governor import Governor, Unlimited
 from workbook.targets import Target, connect
+
+_UNLIMITED = Unlimited()
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def make_environment(tmp_path: Path, process_groups: set[int]) -> Iterator[MakeE
     scratch = tmp_path / "scratch"
     scratch.mkdir()
 
-    def make(source: str, *, file: str = "app.py", **changes: object) -> Environment:
+    def make(source: str, *, file: str = "app.py", governor: Governor = _UNLIMITED, **changes: object) -> Environment:
         code_folder = tmp_path / f"code-{len(made)}"
         code_folder.mkdir()
         (code_folder / file).write_text(dedent(source))
@@ -50,7 +53,8 @@ def make_environment(tmp_path: Path, process_groups: set[int]) -> Iterator[MakeE
             log_group="/aws/lambda/f",
             scratch=scratch,
         )
-        made.append(Environment(replace(spec, **changes), on_spawn=process_groups.add, on_exit=process_groups.remove))
+        spec = replace(spec, **changes)
+        made.append(Environment(spec, governor=governor, on_spawn=process_groups.add, on_exit=process_groups.remove))
         return made[-1]
 
     yield make

@@ -155,6 +155,75 @@ def test_peak_memory_is_the_highest_so_far(make_environment: MakeEnvironment):
     assert after == high
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        "held = bytearray(300 << 20); time.sleep(60)",  # found while it holds
+        "bytearray(300 << 20)",  # found in the end, at the latest
+        "subprocess.run([sys.executable, '-c', 'import time; x = bytearray(300 << 20); time.sleep(60)'])",
+    ],
+)
+def test_too_much_memory_ends_the_process(make_environment: MakeEnvironment, process_groups: set[int], act: str):
+    """Who goes beyond the memory size is killed, with AWS's error and its peak at the limit; the next call starts anew."""
+    one = make_environment(
+        f"""
+        import os, subprocess, sys, time
+
+        def handler(event, context):
+            if event == "too much":
+                print("so far")
+                {act}
+            return os.getpid()
+        """,
+        timeout_s=30,
+    )
+    one.start()
+    first = answer(invoke(one))
+
+    outcome = invoke(one, "too much")
+
+    assert ("exit", "so far\n", 128, False, set()) == (
+        outcome.kind,
+        outcome.log,
+        outcome.max_memory_mb,
+        one.alive,
+        process_groups,
+    )
+    assert {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": "RequestId: r-1 Error: Runtime exited with error: signal: killed",
+    } == json.loads(outcome.payload)
+    again = invoke(one)
+    assert first != answer(again)
+    assert again.max_memory_mb < 128
+
+
+def test_too_much_memory_while_starting(make_environment: MakeEnvironment):
+    """The limit holds in the init phase too, of which the log says how it ended."""
+    one = make_environment("held = bytearray(300 << 20)\ndef handler(event, context): pass")
+
+    with pytest.raises(InitFailed) as caught:
+        one.start()
+
+    assert ("error", "Runtime exited with error: signal: killed", 128) == (
+        caught.value.status,
+        caught.value.error["errorMessage"],
+        caught.value.max_memory_mb,
+    )
+    assert caught.value.log.endswith("Phase: init\tStatus: error\tError Type: Runtime.ExitError\n")
+
+
+def test_a_larger_memory_size_holds_more(make_environment: MakeEnvironment):
+    """What is too much for 128 MB is not for 512."""
+    one = make_environment("def handler(event, context): return len(bytearray(300 << 20))", memory_mb=512)
+    one.start()
+
+    outcome = invoke(one)
+
+    assert 300 << 20 == answer(outcome)
+    assert 300 <= outcome.max_memory_mb < 512
+
+
 # --- The log
 
 

@@ -101,6 +101,26 @@ def test_a_timeout(ours: Target) -> None:
     assert "Init Duration" not in after["log"]
 
 
+def test_too_much_memory(ours: Target) -> None:
+    """Beyond its memory size a function is killed, REPORT says so with the whole size as the peak, and the next call is cold."""
+    source = "def handler(event, context): return {'held': len(bytearray(event.get('mb', 0) << 20))}"
+    with function(ours, source, MemorySize=256) as name:
+        fine, over, after = (call(ours, name, event) for event in ({"mb": 100}, {"mb": 400}, {}))
+    assert (None, 100 << 20) == (fine["error"], fine["held"])
+    assert ("Unhandled", "Runtime.ExitError") == (over["error"], over["errorType"])
+    assert over["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
+    assert (
+        "\tMemory Size: 256 MB\tMax Memory Used: 256 MB\tStatus: error\tError Type: Runtime.ExitError\n" in over["log"]
+    )
+    assert (None, 0) == (after["error"], after["held"])
+    assert peak_mb(after["log"]) < peak_mb(fine["log"]) < 256
+
+
+def peak_mb(log: str) -> int:
+    """Return what a log's REPORT line says of the memory that was used."""
+    return int(log.rpartition("Max Memory Used: ")[2].split()[0])
+
+
 def test_a_failed_init_phase(ours: Target) -> None:
     """A failed init phase is tried again by the call, and both tries are reported before START."""
     with function(ours, "import missing") as name:

@@ -29,8 +29,8 @@ class ControlGroups:
         Raises:
             OSError: this process may not do that here, or there are no control groups.
         """
-        version, parents = places()
-        for parent in parents:
+        version = 2 if _membership("cpu") is None else 1
+        for parent in places():
             self.folder = parent / name
             with suppress(PermissionError):
                 announce(self.folder)
@@ -39,7 +39,7 @@ class ControlGroups:
                     break
                 self.folder.rmdir()
         else:
-            raise FileNotFoundError(f"No control group above {parents[0]} lends its CPU controller.")
+            raise FileNotFoundError("No control group here lends its CPU controller.")
         self.name, self._version = f"cgroup v{version}", version
         try:
             if version == 2:
@@ -96,33 +96,39 @@ class _ControlGroup:
 _QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 
 
-def places() -> tuple[int, list[Path]]:
-    """Return the version of the control groups for CPU, and the folders in which one may be made, the nearest first.
+def places() -> list[Path]:
+    """Return the control groups in which ours may be made, the nearest first; none where there are no control groups.
 
     https://man7.org/linux/man-pages/man7/cgroups.7.html
-
-    Raises:
-        OSError: there are none.
     """
-    memberships = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
-    for _, controllers, path in memberships:
-        if "cpu" in controllers.split(","):
-            return 1, [_folder("cgroup", "cpu", path)[0]]
-    for number, _, path in memberships:
-        if number == "0":
-            own, top = _folder("cgroup2", None, path)
-            return 2, [own, *(folder for folder in own.parents if folder.is_relative_to(top))]
-    raise FileNotFoundError("This process is in no control group.")
+    if found := _membership("cpu"):  # version 1
+        return _folders("cgroup", "cpu", found)[:1]
+    if found := _membership(""):
+        return _folders("cgroup2", "", found)
+    return []
 
 
-def _folder(kind: str, controller: str | None, path: str) -> tuple[Path, Path]:
-    """Return where a control group's path lies in the file system, and where its tree is mounted."""
+def _membership(controller: str) -> str | None:
+    """Return this process's control group in a controller's tree, or in version 2's, whose controller is empty here."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except FileNotFoundError:  # this is no Linux
+        return None
+    return next(
+        (path for _, names, path in (line.split(":", 2) for line in lines) if controller in names.split(",")), None
+    )
+
+
+def _folders(kind: str, controller: str, path: str) -> list[Path]:
+    """Return where a control group lies in the file system, and those above it; none if its tree isn't mounted."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         mounted, _, source = line.partition(" - ")
         root, top = mounted.split()[3:5]
-        if source.split()[0] == kind and (controller is None or controller in source.split()[2].split(",")):
-            return Path(top, os.path.relpath(path, root)), Path(top)
-    raise FileNotFoundError(f"No file system of the kind {kind} is mounted.")
+        found, _, options = source.split()
+        if found == kind and (not controller or controller in options.split(",")):
+            own = Path(top, os.path.relpath(path, root))
+            return [own, *(folder for folder in own.parents if folder.is_relative_to(top))]
+    return []
 
 
 def _remove(folder: Path) -> None:

@@ -27,7 +27,10 @@ from contextlib import suppress
 from workbook.emulator.usage import CpuClock
 
 PERIOD_S = 0.020
-_SOONEST_S = 0.0003  # between two looks at a group: closer ones would cost more than they gain
+_SOONEST_S = 0.0001  # between two looks at a group; what is left for less time is not waited for
+_LATEST_S = (
+    PERIOD_S / 2
+)  # between two looks at one that has long used nothing: it may overdraw by that much when it begins
 
 
 class DutyCycle:
@@ -95,18 +98,21 @@ class Account:
     def settle(self, now: float) -> None:
         """Bring the account up to date, stop the group or let it go on as that says, and set the next look."""
         used_s = self._clock.read()
-        left_s = self._left_s + self._share * (now - self._settled_at) - (used_s - self._used_s)
+        wait_s, was_idle = now - self._settled_at, used_s == self._used_s
+        left_s = self._left_s + self._share * wait_s - (used_s - self._used_s)
         if not self._stopped:  # a late end of a pause is made up for; time in which nothing was asked for is not
             left_s = min(left_s, max(self._full_s, self._left_s))
         self._left_s, self._used_s, self._settled_at = left_s, used_s, now
         if self._stopped and left_s >= self._full_s:
             self._signal(signal.SIGCONT)
             self._stopped = False
-        elif not self._stopped and left_s <= 0:
+        elif not self._stopped and left_s <= _SOONEST_S:
             self._signal(signal.SIGSTOP)
             self._stopped = True
         if self._stopped:
             wait_s = (self._full_s - left_s) / self._share
+        elif was_idle and wait_s:
+            wait_s = max(min(1.25 * wait_s, _LATEST_S), left_s)
         else:
             wait_s = left_s / max(self._fastest - self._share, 0.1)
         self.look_at = now + max(wait_s, _SOONEST_S)

@@ -23,7 +23,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,24 +74,29 @@ def control_groups(lines: Iterable[str]) -> list[Path]:
     return [Path(line.rstrip("\n")) for line in lines if line.startswith("/")]
 
 
-def clean_up(groups: Iterable[int], folder: Path, to_dissolve: Iterable[Path] = ()) -> None:
-    """Kill the process groups and the strays, and remove the folder, which a dying process may still be writing to.
+def clean_up(groups: Iterable[int], folder: Path, to_dissolve: Sequence[Path] = ()) -> None:
+    """Kill the process groups, the control groups and the strays, and remove the folder last of all.
 
-    Return when a look finds neither folder nor stray nor control group: one that is just being started is found by the
-    next look.
+    A dying process may still be writing to it. Return when a look finds nothing left: a stray that is just being started
+    is found by the next look.
     """
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):  # gone already; the second is macOS's word for a zombie
             os.killpg(group, signal.SIGKILL)
     deadline = time.monotonic() + CLEAN_UP_S
-    while (left := strays(folder)) or folder.exists() or (kept := [one for one in to_dissolve if not dissolve(one)]):
+    while True:
+        undissolved = [control_group for control_group in to_dissolve if not dissolve(control_group)]
+        left = strays(folder)
+        if not (undissolved or left or folder.exists()):
+            return
         if time.monotonic() > deadline:
-            what = f"processes {left} of {folder}" if left else f"folder {folder if folder.exists() else kept[0]}"
+            what = f"processes {left} of {folder}" if left else f"folder {(undissolved or [folder])[0]}"
             sys.exit(f"The {what} could not be removed within {CLEAN_UP_S} s: do it by hand.")
         for process in left:
             with suppress(ProcessLookupError, PermissionError):  # it ended since, or took other rights
                 os.kill(process, signal.SIGKILL)
-        shutil.rmtree(folder, ignore_errors=True)
+        if not undissolved:
+            shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.01)
 
 

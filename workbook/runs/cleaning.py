@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from workbook import emulator, targets
+from workbook.emulator import control_groups, guard
 from workbook.errors import WorkbookError
 from workbook.lab import REGISTRY, RESULTS, pending, undo
 from workbook.runs.folder import RunFolder, all_of, shown
@@ -26,9 +27,12 @@ def clean(*, keep: int = 0, results: Path = RESULTS, say: Callable[[str], None] 
         running.stop()
         say(f"Stopped the emulator of JupyterLab at {running.endpoint}.")
     kept = [folder for folder in all_of(results)[keep:] if not _remove_run(folder, say)]
-    for leftover in [*_stray_emulator_folders(), *_own_files(results)]:
+    for leftover in [*_strays(Path(tempfile.gettempdir())), *_own_files(results)]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         say(f"Removed {shown(leftover)}.")
+    for group in [group for place in control_groups.places() for group in _strays(place)]:
+        guard.dissolve(group)
+        say(f"Removed {group}.")
     return not kept
 
 
@@ -50,15 +54,15 @@ def _remove_run(folder: Path, say: Callable[[str], None]) -> bool:
     return True
 
 
-def _stray_emulator_folders() -> list[Path]:
-    """Return the folders of emulators that no longer run, and whose guard didn't live to remove them."""
+def _strays(place: Path) -> list[Path]:
+    """Return the folders there of emulators that no longer run, and whose guard didn't live to remove them."""
 
     def is_old(folder: Path) -> bool:  # a younger one may belong to an emulator that is just being started
         return time.time() - folder.stat().st_mtime > _STARTED_AFTER_S
 
     command_lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    folders = Path(tempfile.gettempdir()).glob("workbook-emulator-*")
-    return [folder for folder in folders if is_old(folder) and not any(str(folder) in line for line in command_lines)]
+    folders = place.glob("workbook-emulator-*")
+    return [folder for folder in folders if is_old(folder) and not any(folder.name in line for line in command_lines)]
 
 
 def _own_files(results: Path) -> list[Path]:
