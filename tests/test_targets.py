@@ -497,6 +497,7 @@ def test_a_measured_call_is_understood_by_boto3(target: Target):
     [
         ("embedded", "init_ms", "no code is downloaded"),
         ("embedded", "client_ms", "no network lies between them"),
+        ("embedded", "duration_ms", "its memory's share of one of this machine's processors"),
         ("localstack", "duration_ms", "whatever the function's memory size"),
         ("aws", "client_ms", "from this machine to the region"),
     ],

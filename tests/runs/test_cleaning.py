@@ -1,11 +1,15 @@
 """What is taken away after runs, and what isn't."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from workbook import emulator
+from workbook.emulator import control_groups
+from workbook.emulator.control_groups import ControlGroups
 from workbook.lab import REGISTRY
 from workbook.records import append_line
 from workbook.runs import RunFolder, clean
@@ -54,6 +58,27 @@ def test_clean_stops_the_shared_emulator_and_takes_its_traces_away(results, temp
         assert ([], []) == (list(results.iterdir()), list(temporary.iterdir()))
     finally:
         running.stop()
+
+
+def test_clean_removes_control_groups_of_dead_emulators(results, monkeypatch):
+    """A control group that neither an emulator nor its guard lived to remove goes; that of a running one stays."""
+    try:
+        around = ControlGroups(f"workbook-test-{os.getpid()}", lambda folder: None)
+    except OSError:
+        pytest.skip("this process may not make control groups")
+    try:
+        dead, running = around.folder / "workbook-emulator-dead", around.folder / "workbook-emulator-running"
+        for group in (dead, running):
+            group.mkdir()
+            os.utime(group, (0, 0))
+        monkeypatch.setattr(control_groups, "places", lambda: [around.folder])
+        command = [sys.executable, "-c", "import sys; sys.stdin.read()", running.name]
+        with subprocess.Popen(command, stdin=subprocess.PIPE):
+            assert clean(results=results, say=lambda line: None)
+
+        assert [False, True] == [dead.exists(), running.exists()]
+    finally:
+        around.close()
 
 
 def left_undone(journal: Path, endpoint: str) -> None:
