@@ -204,6 +204,33 @@ def test_a_debt_is_paid_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("SIGSTOP", float("inf")) == (sent[-1], account.look_at)
 
 
+def test_looks_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who goes on is looked at when its bucket can be empty; who uses nothing, later and later, within half a period."""
+    used_s = [0.0]
+    monkeypatch.setattr("workbook.emulator.duty_cycle.CpuClock.read", lambda clock: used_s[0])
+    monkeypatch.setattr(os, "killpg", lambda group, number: None)
+    account = Account(1, 0.1, 0.0)
+    in_time_s = pytest.approx(0.002 / 0.9)
+    account.run(0.0)
+    assert in_time_s == account.look_at
+    waits_s = []
+    for _ in range(20):
+        before = account.look_at
+        account.settle(before)
+        waits_s.append(account.look_at - before)
+    assert pytest.approx(sorted(waits_s)) == waits_s
+    assert pytest.approx(0.010) == waits_s[-1]
+    used_s[0] += 0.0025
+    now = account.look_at
+    account.settle(now)  # stopped for what was used beyond the bucket
+    now = account.look_at + 1e-6
+    account.settle(now)  # goes on
+    assert in_time_s == account.look_at - now
+    account.rest()
+    account.run(now + 100)
+    assert in_time_s == account.look_at - now - 100
+
+
 def test_a_group_goes_with_its_environment(groups: ControlGroups, make_environment: MakeEnvironment) -> None:
     """A stopped environment leaves no control group, and what left its session ends with it."""
     source = """

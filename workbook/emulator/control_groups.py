@@ -18,6 +18,7 @@ from pathlib import Path
 from workbook.emulator.guard import CLEAN_UP_S, dissolve
 
 PERIOD_US = 20_000  # AWS's own, as its throttling shows; the kernel's default is 100 ms
+_QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 
 
 class ControlGroups:
@@ -72,18 +73,19 @@ class _ControlGroup:
     """The allowance of one environment."""
 
     def __init__(self, folder: Path, version: int, share: float) -> None:
-        self._folder, self._quota_us = folder, round(share * PERIOD_US)
-        self._file, self._limited = folder / _QUOTA[version], False
+        self._folder, self._file, self._limited = folder, folder / _QUOTA[version], False
+        self._quota = f"{share * PERIOD_US:.0f}"
         folder.mkdir()
         if version == 1:
-            (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-        self._text = f"{self._quota_us}" if version == 1 else f"{self._quota_us} {PERIOD_US}"
+            (folder / "cpu.cfs_period_us").write_text(f"{PERIOD_US}")
+        else:
+            self._quota += f" {PERIOD_US}"
         with suppress(ProcessLookupError):  # it has ended already
             (folder / "cgroup.procs").write_text(folder.name)
 
     def run(self) -> None:
         if not self._limited:
-            self._file.write_text(self._text)
+            self._file.write_text(self._quota)
             self._limited = True
 
     def rest(self) -> None:
@@ -91,9 +93,6 @@ class _ControlGroup:
 
     def end(self) -> None:
         _remove(self._folder)
-
-
-_QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 
 
 def places() -> list[Path]:

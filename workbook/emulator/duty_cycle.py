@@ -98,8 +98,9 @@ class Account:
     def settle(self, now: float) -> None:
         """Bring the account up to date, stop the group or let it go on as that says, and set the next look."""
         used_s = self._clock.read()
-        wait_s, was_idle = now - self._settled_at, used_s == self._used_s
-        left_s = self._left_s + self._share * wait_s - (used_s - self._used_s)
+        passed_s, spent_s = now - self._settled_at, used_s - self._used_s
+        was_idle = not self._stopped and self.look_at < math.inf and not spent_s
+        left_s = self._left_s + self._share * passed_s - spent_s
         if not self._stopped:  # a late end of a pause is made up for; time in which nothing was asked for is not
             left_s = min(left_s, max(self._full_s, self._left_s))
         self._left_s, self._used_s, self._settled_at = left_s, used_s, now
@@ -111,10 +112,10 @@ class Account:
             self._stopped = True
         if self._stopped:
             wait_s = (self._full_s - left_s) / self._share
-        elif was_idle and wait_s:
-            wait_s = max(min(1.25 * wait_s, _LATEST_S), left_s)
-        else:
+        else:  # until the bucket can be empty; later and later while it isn't drawn from
             wait_s = left_s / max(self._fastest - self._share, 0.1)
+            if was_idle:
+                wait_s = max(wait_s, min(1.25 * passed_s, _LATEST_S))
         self.look_at = now + max(wait_s, _SOONEST_S)
 
     def _signal(self, number: signal.Signals) -> None:
