@@ -220,7 +220,7 @@ def test_looks_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         waits_s.append(account.look_at - before)
     assert pytest.approx(sorted(waits_s)) == waits_s
     assert pytest.approx(0.010) == waits_s[-1]
-    used_s[0] += 0.0025
+    used_s[0] += 0.004
     now = account.look_at
     account.settle(now)  # stopped for what was used beyond the bucket
     now = account.look_at + 1e-6

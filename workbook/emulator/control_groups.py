@@ -17,7 +17,8 @@ from pathlib import Path
 
 from workbook.emulator.guard import CLEAN_UP_S, dissolve
 
-PERIOD_US = 20_000  # AWS's own, as its throttling shows; the kernel's default is 100 ms
+# The kernel's default is 100 ms. AWS names no period; the makers of https://github.com/pwrdrvr/lambda-dispatch observed this.
+PERIOD_US = 20_000
 _QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 
 

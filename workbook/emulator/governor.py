@@ -2,10 +2,13 @@
 
     1769 MB are one vCPU    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 
-The init phase of an environment that is made on demand runs at full speed, as AWS lets it; everything after it, and the init
-phase under provisioned concurrency, at the share. What holds an environment to its share is chosen once, at the emulator's
-start: control groups where this process may write them, as they are exact and the kernel's own (and what AWS uses); else
-signals, which need no rights. The variable WORKBOOK_CPU has the last word.
+The init phase of an environment that is made on demand runs at full speed; everything after it, and the init phase under
+provisioned concurrency, at the share. AWS's pages don't say so; others measured it:
+https://lucvandonkersgoed.com/2022/04/09/when-is-the-lambda-init-phase-free-and-when-is-it-billed/
+
+What holds an environment to its share is chosen once, at the emulator's start: control groups where this process may write
+them, as they are the kernel's own and cost nothing; else signals, which need no rights. The variable WORKBOOK_CPU has the
+last word.
 """
 
 import os

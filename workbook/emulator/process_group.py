@@ -43,8 +43,8 @@ class _Log:
 class ProcessGroup:
     """A process in a session of its own, with its children.
 
-    A child that leaves the session is beyond reach: it isn't frozen, and goes on until the emulator ends, when on Linux
-    the guard kills it.
+    A child that leaves the session is beyond reach: it isn't frozen, and goes on until its environment's control group is
+    removed, or, without one, until the emulator ends, when on Linux the guard kills it.
 
     Two descriptors are for a selector: `output` is readable when something was written to stdout or stderr, `ended`
     once the process has ended, by whatever cause, and its children are dead too.
