@@ -84,8 +84,8 @@ def _rows(target: Target, process: psutil.Process) -> Iterator[Row]:
             yield _row(f"{way}, {where}: {memory_mb} MB at work, off CPU over share", values, 3)
         for memory_mb, values in slept.items():
             yield _row(f"{way}, {where}: {memory_mb} MB asleep, off its time", values, 2)
-        if governors:  # control groups have none: there the kernel does it by the way
-            yield Row(f"{way}, {where}: the governor's time of one core", "%", Figure(cost), at_most=2)
+        if governors and where == "alone":  # control groups have none: there the kernel does it by the way
+            yield Row(f"{way}: the governor's time of one core", "%", Figure(cost), at_most=2)
 
 
 def _row(what: str, values: list[float], aim: float) -> Row:

@@ -210,7 +210,7 @@ def test_looks_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbook.emulator.duty_cycle.CpuClock.read", lambda clock: used_s[0])
     monkeypatch.setattr(os, "killpg", lambda group, number: None)
     account = Account(1, 0.1, 0.0)
-    in_time_s = pytest.approx(0.002 / 0.9)
+    in_time_s = pytest.approx(0.002 / 0.9, rel=0.01)
     account.run(0.0)
     assert in_time_s == account.look_at
     waits_s = []
