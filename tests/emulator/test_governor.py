@@ -71,7 +71,7 @@ def groups() -> Iterator[ControlGroups]:
         pytest.skip("this process may not make control groups")
     yield made
     made.close()
-    assert not made.folder.exists()
+    assert [] == made.groups
 
 
 @pytest.fixture(params=["signals", "groups"])
@@ -131,7 +131,7 @@ def quotas(groups: ControlGroups) -> list[str]:
     """Return what stands in the environments' quotas, in microseconds of 20 ms."""
     if groups.name != "cgroup v1":
         pytest.skip("the files of version 1")
-    return [path.read_text().strip() for path in groups.folder.glob("*/cpu.cfs_quota_us")]
+    return [(folder / "cpu.cfs_quota_us").read_text().strip() for folder in groups.groups]
 
 
 def test_the_init_phase_is_not_stopped(signals: DutyCycle, make_environment: MakeEnvironment) -> None:
@@ -241,11 +241,9 @@ def test_a_group_goes_with_its_environment(groups: ControlGroups, make_environme
     one = make_environment(source, governor=groups)
     one.start()
     stray = answer(invoke(one))
-    assert [groups.folder / str(one._runtime.processes.id)] == [
-        path for path in groups.folder.iterdir() if path.is_dir()
-    ]
+    assert [f".{one._runtime.processes.id}"] == [folder.suffix for folder in groups.groups]
     one.stop()
-    assert [] == [path for path in groups.folder.iterdir() if path.is_dir()]
+    assert [] == groups.groups
     wait_until(lambda: state(stray) == psutil.STATUS_DEAD)
 
 
@@ -253,9 +251,10 @@ def test_the_guard_dissolves_a_group(groups: ControlGroups, make_environment: Ma
     """What an emulator made goes with it, though somebody is still in it."""
     make_environment(BURN, governor=groups).start()
     watch = guard.Guard(tmp_path / "missing")
-    watch.watch_control_group(groups.folder)
+    (folder,) = groups.groups
+    watch.watch_control_groups(folder.with_suffix(""))
     watch.close()
-    assert (0, False) == (watch._process.returncode, groups.folder.exists())
+    assert (0, []) == (watch._process.returncode, groups.groups)
 
 
 @pytest.mark.parametrize(("value", "name"), [("full", {"full"}), ("signals", {"signals"}), ("share", set())])
@@ -296,19 +295,22 @@ def test_what_is_in_force_can_be_asked(tmp_path: Path, monkeypatch: pytest.Monke
             assert "here" == json.load(target.client("lambda").invoke(FunctionName=name)["Payload"])
         assert ("watched", value == "full") == (target.limits["memory"], target.limits["cpu"] == "full")
         assert (value != "full") == ("cpu_share" in target.capabilities)
-        groups = [group for place in control_groups.places() for group in place.glob(running.folder.name)]
+        groups = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
     assert target.limits["cpu"].startswith("cgroup") == bool(groups)
     assert [] == [group for group in groups if group.exists()]
 
 
-def test_its_sudden_end_leaves_no_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: ControlGroups) -> None:
-    """SIGKILL gives the emulator no last word, and yet its control group goes."""
+def test_its_sudden_end_leaves_no_group(groups: ControlGroups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGKILL gives the emulator no last word, and yet its control groups go."""
     monkeypatch.setenv("WORKBOOK_CPU", "share")
     with emulator.start(log=tmp_path / "log") as running:
-        made = groups.folder.parent / running.folder.name
-        assert made.exists()
-        os.kill(running.pid, 9)
-        wait_until(lambda: not made.exists())
+        service = connect("embedded", endpoint=running.endpoint)
+        with function(service, BURN) as name:
+            service.client("lambda").invoke(FunctionName=name, Payload=b'{"cpu_s": 0}')
+            made = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
+            assert 1 == len(made)
+            os.kill(running.pid, 9)
+            wait_until(lambda: not made[0].exists())
 
 
 def test_other_targets_say_nothing(plain_ministack: Target) -> None:

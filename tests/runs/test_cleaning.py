@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from workbook import emulator
-from workbook.emulator import control_groups
 from workbook.emulator.control_groups import ControlGroups
 from workbook.lab import REGISTRY
 from workbook.records import append_line
@@ -60,25 +59,25 @@ def test_clean_stops_the_shared_emulator_and_takes_its_traces_away(results, temp
         running.stop()
 
 
-def test_clean_removes_control_groups_of_dead_emulators(results, monkeypatch):
+def test_clean_removes_control_groups_of_dead_emulators(results):
     """A control group that neither an emulator nor its guard lived to remove goes; that of a running one stays."""
+    dead, running = (f"workbook-emulator-test-{kind}-{os.getpid()}" for kind in ("dead", "running"))
     try:
-        around = ControlGroups(f"workbook-test-{os.getpid()}", lambda folder: None)
+        governors = [ControlGroups(name, lambda beginning: None) for name in (dead, running)]
     except OSError:
         pytest.skip("this process may not make control groups")
-    try:
-        dead, running = around.folder / "workbook-emulator-dead", around.folder / "workbook-emulator-running"
-        for group in (dead, running):
-            group.mkdir()
-            os.utime(group, (0, 0))
-        monkeypatch.setattr(control_groups, "places", lambda: [around.folder])
-        command = [sys.executable, "-c", "import sys; sys.stdin.read()", running.name]
-        with subprocess.Popen(command, stdin=subprocess.PIPE):
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", running]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        try:
+            for governor in governors:
+                governor.admit(process.pid, 1)
+                os.utime(governor.groups[0], (0, 0))
             assert clean(results=results, say=lambda line: None)
 
-        assert [False, True] == [dead.exists(), running.exists()]
-    finally:
-        around.close()
+            assert [0, 1] == [len(governor.groups) for governor in governors]
+        finally:
+            for governor in governors:
+                governor.close()
 
 
 def left_undone(journal: Path, endpoint: str) -> None:

@@ -4,7 +4,7 @@ Linux only, and only where this process may make groups inside its own and move 
 that was handed over to the user. Version 1 has a tree for each controller
 (https://docs.kernel.org/scheduler/sched-bwc.html), version 2 has one for all
 (https://docs.kernel.org/admin-guide/cgroup-v2.html). In version 2 a group with processes can't hand the CPU controller
-down, so ours is made in the nearest group above that does, and nobody else's settings are changed. Version 2 follows the
+down, so ours are made in the nearest group above that does, and nobody else's settings are changed. Version 2 follows the
 kernel's page, and was not tried where it has the CPU controller.
 """
 
@@ -23,57 +23,61 @@ _QUOTA = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 
 
 class ControlGroups:
-    """The governor that the kernel is. All processes of an environment count, whatever session they are in."""
+    """The governor that the kernel is. All processes of an environment count, whatever session they are in.
+
+    The groups stand side by side, named "NAME.1234" after their process: inside one of ours they would all together have
+    no more weight than a single process when the machine is busy.
+    """
 
     def __init__(self, name: str, announce: Callable[[Path], None]) -> None:
-        """Make a group of that name, around those of the environments, and try it out.
+        """Try out where groups can be made; `announce` is called with the beginning of their paths before one is.
 
         Raises:
             OSError: this process may not do that here, or there are no control groups.
         """
-        version = 2 if _membership("cpu") is None else 1
-        for parent in places():
-            self.folder = parent / name
-            with suppress(PermissionError):
-                announce(self.folder)
-                self.folder.mkdir()
-                if (self.folder / _QUOTA[version]).exists():
-                    break
-                self.folder.rmdir()
-        else:
-            raise FileNotFoundError("No control group here lends its CPU controller.")
-        self.name, self._version = f"cgroup v{version}", version
-        try:
-            if version == 2:
-                (self.folder / "cgroup.subtree_control").write_text("+cpu")
-            self._try_out()
-        except OSError:
-            self.close()
-            raise
+        self._version = 2 if _membership("cpu") is None else 1
+        self.name = f"cgroup v{self._version}"
+        reason = FileNotFoundError("There are no control groups here.")
+        for place in places():
+            self._beginning = str(place / name)
+            announce(place / name)
+            try:
+                self._try_out()
+            except OSError as error:
+                reason = error
+            else:
+                return
+        raise reason
+
+    @property
+    def groups(self) -> list[Path]:
+        """Return the folders of the groups that are there."""
+        beginning = Path(self._beginning)
+        return sorted(beginning.parent.glob(f"{beginning.name}.*"))
 
     def admit(self, group: int, share: float) -> "_ControlGroup":
         """Move a process into a group of its own, where its children will be too."""
-        return _ControlGroup(self.folder / str(group), self._version, share)
+        return _ControlGroup(Path(f"{self._beginning}.{group}"), group, self._version, share)
 
     def close(self) -> None:
-        """Remove the group, with what is in it."""
-        _remove(self.folder)
+        """Remove the groups, with what is in them."""
+        for folder in self.groups:
+            _remove(folder)
 
     def _try_out(self) -> None:
         """Take a process in and set a quota, which may be refused: inside a smaller one, for instance."""
         with subprocess.Popen(["sleep", "60"]) as trial:
             try:
-                allowance = self.admit(trial.pid, os.cpu_count() or 1)
-                allowance.run()
+                self.admit(trial.pid, os.cpu_count() or 1).run()
             finally:
                 trial.kill()
-        allowance.end()
+                self.close()
 
 
 class _ControlGroup:
     """The allowance of one environment."""
 
-    def __init__(self, folder: Path, version: int, share: float) -> None:
+    def __init__(self, folder: Path, group: int, version: int, share: float) -> None:
         self._folder, self._file, self._limited = folder, folder / _QUOTA[version], False
         self._quota = f"{share * PERIOD_US:.0f}"
         folder.mkdir()
@@ -82,7 +86,7 @@ class _ControlGroup:
         else:
             self._quota += f" {PERIOD_US}"
         with suppress(ProcessLookupError):  # it has ended already
-            (folder / "cgroup.procs").write_text(folder.name)
+            (folder / "cgroup.procs").write_text(f"{group}")
 
     def run(self) -> None:
         if not self._limited:

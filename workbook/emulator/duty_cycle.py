@@ -25,6 +25,7 @@ import time
 from contextlib import suppress
 
 from workbook.emulator.usage import CpuClock
+from workbook.errors import SetupError
 
 PERIOD_S = 0.020
 _SOONEST_S = 0.0001  # between two looks at a group; what is left for less time is not waited for
@@ -39,8 +40,19 @@ class DutyCycle:
     name = "signals"
 
     def __init__(self) -> None:
+        """Start the governor's process and return when it is ready.
+
+        Raises:
+            SetupError: it does not start.
+        """
         command = [sys.executable, "-P", "-m", "workbook.emulator.duty_cycle"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        if not self._process.stdout.readline():
+            raise SetupError(
+                f"The governor of CPU time ended at its start, with exit status {self._process.wait()}.",
+                why="Without it no function is held to the CPU that its memory stands for.",
+                fix="See above what it said, or do without: WORKBOOK_CPU=full.",
+            )
 
     def admit(self, group: int, share: float) -> "_Turns":
         """Return the allowance of a group, of which the governor hears when it first runs."""
@@ -53,6 +65,7 @@ class DutyCycle:
     def close(self) -> None:
         """End the governor's process."""
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()
 
 
@@ -161,4 +174,5 @@ def follow(accounts: dict[int, Account], order: str, group: int, share: float = 
 if __name__ == "__main__":
     with suppress(PermissionError):  # only root may go before others
         os.nice(-10)
+    print("ready", flush=True)
     govern(sys.stdin.fileno())

@@ -89,7 +89,7 @@ def setting() -> str:
 def choose(name: str, announce: Callable[[Path], None]) -> Governor:
     """Return the governor that WORKBOOK_CPU asks for and this machine allows, tried out.
 
-    `name` is for its control group, if it makes one; `announce` is called with that one's folder before it is made.
+    `name` is for its control groups, if it makes any; `announce` is called with the beginning of their paths before that.
     """
     asked = setting()
     if asked == "full":

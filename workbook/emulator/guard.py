@@ -3,8 +3,8 @@
 SIGKILL gives a process no last word, and a frozen execution environment does not notice that nobody will ever wake it. So
 the emulator tells its guard about every process group that it starts, one line each over a pipe ("+1234", later "-1234").
 The pipe closes when the emulator ends, in whatever way. Then the guard kills the groups that are still named (SIGKILL
-works on a stopped process too), removes the emulator's folder, and ends. A line that is a path names a control group that
-the emulator made; the guard empties and removes it too.
+works on a stopped process too), removes the emulator's folder, and ends. A line that is a path is how the paths of the
+emulator's control groups begin, before a dot; the guard empties and removes those too.
 
 A process that a handler started in a session of its own belongs to none of these groups. On Linux the guard knows it by
 its environment, in which the emulator's folder stands, and kills it too. Elsewhere it outlives the emulator, as does one
@@ -48,9 +48,9 @@ class Guard:
         """Say that a process group is gone, so that another program with the same number is left alone."""
         os.write(self._pipe, f"-{group}\n".encode())
 
-    def watch_control_group(self, folder: Path) -> None:
-        """Have a control group emptied and removed when the emulator ends."""
-        os.write(self._pipe, f"{folder}\n".encode())
+    def watch_control_groups(self, beginning: Path) -> None:
+        """Have the control groups whose paths begin so, before a dot, emptied and removed when the emulator ends."""
+        os.write(self._pipe, f"{beginning}\n".encode())
 
     def close(self) -> None:
         """Have what is still named killed, and the folder removed, now; return when that is done."""
@@ -69,12 +69,12 @@ def survivors(lines: Iterable[str]) -> set[int]:
     return groups
 
 
-def control_groups(lines: Iterable[str]) -> list[Path]:
-    """Return the folders of the control groups that were named."""
+def beginnings_of_control_groups(lines: Iterable[str]) -> list[Path]:
+    """Return how the paths of control groups begin that were named."""
     return [Path(line.rstrip("\n")) for line in lines if line.startswith("/")]
 
 
-def clean_up(groups: Iterable[int], folder: Path, to_dissolve: Sequence[Path] = ()) -> None:
+def clean_up(groups: Iterable[int], folder: Path, beginnings: Sequence[Path] = ()) -> None:
     """Kill the process groups, the control groups and the strays, and remove the folder last of all.
 
     A dying process may still be writing to it. Return when a look finds nothing left: a stray that is just being started
@@ -85,7 +85,8 @@ def clean_up(groups: Iterable[int], folder: Path, to_dissolve: Sequence[Path] = 
             os.killpg(group, signal.SIGKILL)
     deadline = time.monotonic() + CLEAN_UP_S
     while True:
-        undissolved = [control_group for control_group in to_dissolve if not dissolve(control_group)]
+        control_groups = (group for beginning in beginnings for group in beginning.parent.glob(f"{beginning.name}.*"))
+        undissolved = [group for group in control_groups if not dissolve(group)]
         left = strays(folder)
         if not (undissolved or left or folder.exists()):
             return
@@ -101,16 +102,15 @@ def clean_up(groups: Iterable[int], folder: Path, to_dissolve: Sequence[Path] = 
 
 
 def dissolve(control_group: Path) -> bool:
-    """Kill everything in a control group and remove it, with those inside it; return whether it is gone.
+    """Kill everything in a control group and remove it; return whether it is gone.
 
     A process needs a moment to die: until then its group can't be removed.
     """
-    for folder, _, _ in os.walk(control_group, topdown=False):
-        with suppress(OSError):  # some of it is gone already, or still on its way out
-            for process in Path(folder, "cgroup.procs").read_text().split():
-                if process != "0":  # of another namespace
-                    os.kill(int(process), signal.SIGKILL)
-            Path(folder).rmdir()
+    with suppress(OSError):  # the group or a process is gone already, or still on its way out
+        for process in (control_group / "cgroup.procs").read_text().split():
+            if process != "0":  # of another namespace
+                os.kill(int(process), signal.SIGKILL)
+        control_group.rmdir()
     return not control_group.exists()
 
 
@@ -134,4 +134,4 @@ def strays(folder: Path) -> list[int]:
 
 if __name__ == "__main__":
     told = list(sys.stdin)
-    clean_up(survivors(told), Path(sys.argv[1]), control_groups(told))
+    clean_up(survivors(told), Path(sys.argv[1]), beginnings_of_control_groups(told))

@@ -34,7 +34,7 @@ def main(folder: Path, listener: socket.socket, owner_pid: int) -> None:
     threading.Thread(target=_end_with, args=(psutil.Process(owner_pid),), daemon=True).start()
     _assert_version()
     _allow_many_connections()
-    chosen = governor.choose(folder.name, guard.watch_control_group)
+    chosen = governor.choose(folder.name, guard.watch_control_groups)
     # An optional grammar that jsonschema loads if it is there, for 1.4 s. SAM's translator needs jsonschema, but not that.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 

@@ -11,11 +11,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 _LINUX = sys.platform == "linux"
+if not _LINUX:
+    import psutil
+
 _LOOK_S = 0.1  # between two looks for new descendants
-_GONE = (FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess)  # it ended before, or just now
+# it ended before, or just now
+_GONE = (FileNotFoundError, ProcessLookupError) if _LINUX else (psutil.NoSuchProcess,)
 
 
 def family(leader: int) -> list[int]:
@@ -85,7 +87,7 @@ def _cpu_s(process: int) -> float | None:
             # clock_getcpuclockid(3) makes the number of another process's clock in this way, to the nanosecond
             return time.clock_gettime((~process << 3) | 2)
         times = psutil.Process(process).cpu_times()
-    except (OSError, psutil.NoSuchProcess):  # OSError: EINVAL, no process has this clock
+    except (OSError, *_GONE):  # OSError: EINVAL, no process has this clock
         return None
     return times.user + times.system
 

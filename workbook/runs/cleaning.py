@@ -62,7 +62,9 @@ def _strays(place: Path) -> list[Path]:
 
     command_lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     folders = place.glob("workbook-emulator-*")
-    return [folder for folder in folders if is_old(folder) and not any(folder.name in line for line in command_lines)]
+    return [
+        folder for folder in folders if is_old(folder) and not any(folder.stem in line for line in command_lines)
+    ]  # the stem: after it, a control group names its process
 
 
 def _own_files(results: Path) -> list[Path]:
