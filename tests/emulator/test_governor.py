@@ -293,9 +293,9 @@ def test_what_is_in_force_can_be_asked(tmp_path: Path, monkeypatch: pytest.Monke
         target = connect("embedded", endpoint=running.endpoint)
         with function(target, "def handler(event, context): return 'here'") as name:
             assert "here" == json.load(target.client("lambda").invoke(FunctionName=name)["Payload"])
+            groups = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
         assert ("watched", value == "full") == (target.limits["memory"], target.limits["cpu"] == "full")
         assert (value != "full") == ("cpu_share" in target.capabilities)
-        groups = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
     assert target.limits["cpu"].startswith("cgroup") == bool(groups)
     assert [] == [group for group in groups if group.exists()]
 
