@@ -69,23 +69,26 @@ def _rows(target: Target, process: psutil.Process) -> Iterator[Row]:
     governors = [child for child in process.children() if "workbook.emulator.duty_cycle" in child.cmdline()]
     for where in ("alone", "beside a busy one"):
         burnt, slept = defaultdict(list), defaultdict(list)
-        begun, used_s = time.perf_counter(), sum(map(_cpu_s, governors))
+        passed_s = used_s = 0.0
         with nullcontext() if where == "alone" else _neighbour(target):
             for _ in range(ROUNDS):
+                begun, before_s = time.perf_counter(), sum(map(_cpu_s, governors))
                 for memory_mb in SIZES_MB:
                     cpu_s, duration_ms = _call(target, f"f-{memory_mb}", BURN)
                     burnt[memory_mb].append(_off(duration_ms, cpu_s * 1000 * VCPU_MB / memory_mb))
+                passed_s += time.perf_counter() - begun
+                used_s += sum(map(_cpu_s, governors)) - before_s
                 with ThreadPoolExecutor() as callers:  # all at once: sleepers are in nobody's way
                     ended = callers.map(lambda memory_mb: _call(target, f"f-{memory_mb}", SLEEP), SIZES_MB)
                 for memory_mb, (_, duration_ms) in zip(SIZES_MB, ended, strict=True):
                     slept[memory_mb].append(_off(duration_ms, SLEEP_S * 1000))
-        cost = 100 * (sum(map(_cpu_s, governors)) - used_s) / (time.perf_counter() - begun)
         for memory_mb, values in burnt.items():
             yield _row(f"{way}, {where}: {memory_mb} MB at work, off CPU over share", values, 3)
         for memory_mb, values in slept.items():
             yield _row(f"{way}, {where}: {memory_mb} MB asleep, off its time", values, 2)
         if governors and where == "alone":  # control groups have none: there the kernel does it by the way
-            yield Row(f"{way}: the governor's time of one core", "%", Figure(cost), at_most=2)
+            what = f"{way}: the governor's time of one core, with one at work"
+            yield Row(what, "%", Figure(100 * used_s / passed_s), at_most=2)
 
 
 def _row(what: str, values: list[float], aim: float) -> Row:

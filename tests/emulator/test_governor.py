@@ -14,7 +14,7 @@ from trials import MakeEnvironment, answer, invoke, state, wait_until
 from workbook import emulator
 from workbook.emulator import control_groups, guard
 from workbook.emulator.control_groups import ControlGroups
-from workbook.emulator.corrections.probes.made import function
+from workbook.emulator.corrections.probes.made import function, zipped
 from workbook.emulator.duty_cycle import Account, DutyCycle
 from workbook.emulator.governor import Governor, Unlimited, choose, setting, share
 from workbook.errors import ParameterError
@@ -304,13 +304,24 @@ def test_its_sudden_end_leaves_no_group(groups: ControlGroups, tmp_path: Path, m
     """SIGKILL gives the emulator no last word, and yet its control groups go."""
     monkeypatch.setenv("WORKBOOK_CPU", "share")
     with emulator.start(log=tmp_path / "log") as running:
-        service = connect("embedded", endpoint=running.endpoint)
-        with function(service, BURN) as name:
-            service.client("lambda").invoke(FunctionName=name, Payload=b'{"cpu_s": 0}')
-            made = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
-            assert 1 == len(made)
-            os.kill(running.pid, 9)
-            wait_until(lambda: not made[0].exists())
+        make_function(connect("embedded", endpoint=running.endpoint))
+        made = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
+        assert 1 == len(made)
+        os.kill(running.pid, 9)
+        wait_until(lambda: not made[0].exists())
+
+
+def make_function(target: Target) -> None:
+    """Make a function, call it, and leave it there."""
+    service = target.client("lambda")
+    service.create_function(
+        FunctionName="left",
+        Role="arn:aws:iam::000000000000:role/r",
+        Runtime="python3.13",
+        Handler="app.handler",
+        Code={"ZipFile": zipped(BURN)},
+    )
+    service.invoke(FunctionName="left", Payload=b'{"cpu_s": 0}')
 
 
 def test_other_targets_say_nothing(plain_ministack: Target) -> None:
