@@ -29,9 +29,7 @@ from workbook.errors import SetupError
 
 PERIOD_S = 0.020
 _SOONEST_S = 0.0001  # between two looks at a group; what is left for less time is not waited for
-_LATEST_S = (
-    PERIOD_S / 2
-)  # between two looks at one that has long used nothing: it may overdraw by that much when it begins
+_LATEST_S = PERIOD_S / 2  # between two looks at one that long used nothing; by that much it may overdraw at once
 
 
 class DutyCycle:

@@ -8,9 +8,8 @@ from workbook.emulator.governor import Governor
 
 PATH = "/_workbook/limits"
 
-App = Callable[
-    [dict[str, Any], Any, Any], Awaitable[None]
-]  # ASGI's: https://asgi.readthedocs.io/en/latest/specs/main.html
+# As ASGI has it: https://asgi.readthedocs.io/en/latest/specs/main.html
+App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 def told(app: App, governor: Governor) -> App:

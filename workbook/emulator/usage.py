@@ -16,8 +16,10 @@ if not _LINUX:
     import psutil
 
 _LOOK_S = 0.1  # between two looks for new descendants
-# it ended before, or just now
-_GONE = (FileNotFoundError, ProcessLookupError) if _LINUX else (psutil.NoSuchProcess,)
+# it ended before, or just now, or took other rights
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+if not _LINUX:
+    _GONE += (psutil.NoSuchProcess, psutil.AccessDenied)
 
 
 def family(leader: int) -> list[int]:
@@ -69,15 +71,11 @@ def peak_memory_bytes(leader: int) -> int | None:
     is the resident memory of this moment.
     """
     members = family(leader)
-    if not members:
-        return None
-    with suppress(*_GONE):
-        if not _LINUX:
-            return sum(psutil.Process(process).memory_info().rss for process in members)
-        peak = _kilobytes(f"/proc/{leader}/status", "VmHWM:")
-        held = [_kilobytes(f"/proc/{process}/smaps_rollup", "Pss:") for process in members] if members[1:] else []
-        return max(peak, sum(held)) * 1024 or None
-    return None
+    if not _LINUX:
+        return sum(map(_resident_bytes, members)) or None
+    peak_kb = _kilobytes(f"/proc/{leader}/status", "VmHWM:")
+    held_kb = sum(_kilobytes(f"/proc/{process}/smaps_rollup", "Pss:") for process in members) if members[1:] else 0
+    return max(peak_kb, held_kb) * 1024 or None
 
 
 def _cpu_s(process: int) -> float | None:
@@ -101,5 +99,14 @@ def _ended_children_s(process: int) -> float:
 
 
 def _kilobytes(path: str, name: str) -> int:
-    """Return a value of a file that says "name: 123 kB" among others; 0 of a process that is just ending."""
-    return int(Path(path).read_text().partition(name)[2].partition("kB")[0] or 0)
+    """Return a value of a file that says "name: 123 kB" among others; 0 of a process that has ended or may not be asked."""
+    with suppress(*_GONE):
+        return int(Path(path).read_text().partition(name)[2].partition("kB")[0] or 0)
+    return 0
+
+
+def _resident_bytes(process: int) -> int:
+    """Return the resident memory of one process; 0 of one that has ended or may not be asked."""
+    with suppress(*_GONE):
+        return psutil.Process(process).memory_info().rss
+    return 0
