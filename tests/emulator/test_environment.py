@@ -190,7 +190,7 @@ def test_too_much_memory_ends_the_process(make_environment: MakeEnvironment, pro
         process_groups,
     )
     assert {
-        "errorType": "Runtime.ExitError",
+        "errorType": "Runtime.OutOfMemory",
         "errorMessage": "RequestId: r-1 Error: Runtime exited with error: signal: killed",
     } == json.loads(outcome.payload)
     again = invoke(one)
@@ -210,7 +210,7 @@ def test_too_much_memory_while_starting(make_environment: MakeEnvironment):
         caught.value.error["errorMessage"],
         caught.value.max_memory_mb,
     )
-    assert caught.value.log.endswith("Phase: init\tStatus: error\tError Type: Runtime.ExitError\n")
+    assert caught.value.log.endswith("Phase: init\tStatus: error\tError Type: Runtime.OutOfMemory\n")
 
 
 def test_a_larger_memory_size_holds_more(make_environment: MakeEnvironment):

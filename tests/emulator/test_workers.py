@@ -107,10 +107,11 @@ def test_too_much_memory(ours: Target) -> None:
     with function(ours, source, MemorySize=256) as name:
         fine, over, after = (call(ours, name, event) for event in ({"mb": 100}, {"mb": 400}, {}))
     assert (None, 100 << 20) == (fine["error"], fine["held"])
-    assert ("Unhandled", "Runtime.ExitError") == (over["error"], over["errorType"])
+    assert ("Unhandled", "Runtime.OutOfMemory") == (over["error"], over["errorType"])
     assert over["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
     assert (
-        "\tMemory Size: 256 MB\tMax Memory Used: 256 MB\tStatus: error\tError Type: Runtime.ExitError\n" in over["log"]
+        "\tMemory Size: 256 MB\tMax Memory Used: 256 MB\tStatus: error\tError Type: Runtime.OutOfMemory\n"
+        in over["log"]
     )
     assert (None, 0) == (after["error"], after["held"])
     assert peak_mb(after["log"]) < peak_mb(fine["log"]) < 256

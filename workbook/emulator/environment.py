@@ -13,7 +13,8 @@ The memory limit holds in the init phase and in invocations. It is watched: ten 
 answer is there, against the peak that Linux keeps, so that a handler that goes over and comes back is found too. One that
 is over is killed, as on AWS. A control group for memory would do it at the moment itself; but that counts files that were
 only read, swaps instead of killing where it can, and needs rights that few have: this is the same everywhere. At 128 MB a
-process that has its share of the CPU gets at most some tens of MB beyond the limit before it is seen.
+process that has its share of the CPU gets at most some tens of MB beyond the limit before it is seen. Its error is
+`Runtime.OutOfMemory`, as others saw on AWS, whose pages name no type: https://github.com/DataDog/datadog-lambda-extension/pull/776
 """
 
 import json
@@ -297,7 +298,7 @@ class _Runtime:
         self.ended = False
         self.allowance: Allowance = Unlimited()
         self.max_memory_mb: int | None = None  # the highest seen so far
-        self._memory_mb, self._looked_at = memory_mb, time.perf_counter()
+        self._memory_mb, self._looked_at, self._was_over = memory_mb, time.perf_counter(), False
         self._selector.register(self.processes.output, selectors.EVENT_READ, self._read_log)
         self._selector.register(self.processes.ended, selectors.EVENT_READ, self._note_end)
 
@@ -319,7 +320,7 @@ class _Runtime:
         peak = peak_memory_bytes(self.processes.id) or 0
         if peak > self._memory_mb << 20:
             self.processes.kill()
-            self.ended = True
+            self.ended = self._was_over = True
         if peak:
             self.max_memory_mb = min(max(self.max_memory_mb or 0, peak >> 20), self._memory_mb)
         return peak <= self._memory_mb << 20
@@ -338,7 +339,7 @@ class _Runtime:
         """Return AWS's error object for a runtime that ended by itself or, failing that, took longer than `limit_s`."""
         if self.ended:
             how = self.processes.how_it_ended()
-            error_type = "Runtime.ExitError"
+            error_type = "Runtime.OutOfMemory" if self._was_over else "Runtime.ExitError"
             message = (
                 f"Runtime exited {'without providing a reason' if how == 'exit status 0' else f'with error: {how}'}"
             )
