@@ -304,8 +304,13 @@ def test_an_endless_chain_is_cut(ours: Target) -> None:
     """A call out of a chain that went through too many functions is refused, as Lambda refuses a recursive loop."""
     service = ours.client("lambda")
     trace = with_lineage(None, "arn:aws:lambda:us-east-1:000000000000:function:f", 16)
-    service.meta.events.register(
-        "before-call.lambda", lambda params, **_: params["headers"].update({"X-Amzn-Trace-Id": trace})
-    )
-    with function(ours, HANDLER) as name, pytest.raises(service.exceptions.RecursiveInvocationException):
-        service.invoke(FunctionName=name)
+
+    def send_trace(params: dict, **_: object) -> None:
+        params["headers"]["X-Amzn-Trace-Id"] = trace
+
+    service.meta.events.register("before-call.lambda", send_trace)
+    try:
+        with function(ours, HANDLER) as name, pytest.raises(service.exceptions.RecursiveInvocationException):
+            service.invoke(FunctionName=name)
+    finally:
+        service.meta.events.unregister("before-call.lambda", send_trace)  # the client is the other tests', too
