@@ -240,6 +240,7 @@ class Lab:
         self, function: str, *, experiment: str, callers: int, event: Any = None, variant: str = ""
     ) -> pd.DataFrame:
         """Have several callers call a function at the same moment, and return one row per call."""
+        self.target.measured_client("lambda")  # made now, as all of them would wait for it
         caller = self._callers({variant: function}, experiment, event)[variant]
         return self._measured(
             plans.burst(partial(caller, variant=variant), callers=callers, keep=self._keep), "calls", [variant]
