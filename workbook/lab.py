@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbook import behaviours, calls, claims, database, emulator, plans, stack, targets, tuner
+from workbook import behaviours, calls, capabilities, claims, database, emulator, plans, stack, targets, tuner
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.frames import frame
@@ -383,8 +383,9 @@ class Lab:
             NotebookError: it doesn't hold, so the lesson may not conclude it.
         """
         if needs and needs not in self.target.capabilities:
-            self.note("not concluded", statement=statement, needs=needs)
-            print(f"○ Not tested here, because {self.target.name} has no {needs}: {statement}")
+            reason = self.target.lack(needs)
+            self.note("not concluded", statement=statement, needs=needs, reason=reason)
+            print(f"○ Not tested here: {statement} {reason}")
             return
         provenance = provenance or str(self.target.provenance)
         self.note(
@@ -430,9 +431,9 @@ class Lab:
             TargetError: it has not; the runner then counts the notebook as skipped.
         """
         if capability not in self.target.capabilities:
-            reason = f"The target {self.target.name} has no {capability}."
+            reason = self.target.lack(capability)
             self.note("skip", needs=capability, reason=reason)
-            raise TargetError(reason, why="This lesson is about it.", fix="Run it with --target embedded.")
+            raise TargetError(reason, why="This lesson is about it.")
 
     def close(self) -> None:
         """Take away everything that this sitting made, as the journal knows it, and say what went."""
@@ -519,13 +520,15 @@ def _durations(records: Sequence[Record]) -> list[float | None]:
 def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: int = 1) -> Lab:
     """Open a lesson on a target and return the lab; what an earlier start of the lesson left behind is removed first.
 
-    The runner tells a kernel its run folder and its emulator by environment variables. Without them, as in JupyterLab,
-    the emulator that is running there is used, or one is started that ends with JupyterLab.
+    The runner tells a kernel its run folder, its emulator and what was found out about it by environment variables.
+    Without them, as in JupyterLab, the emulator that is running there is used, or one is started that ends with JupyterLab;
+    what a LocalStack can do is tried out.
 
     Raises:
         ParameterError: the run id can't stand in a name, there is no such target, or the spending cap is not a number.
         SetupError: the emulator can't be started, or the run folder can't be written.
-        TargetError: the endpoint is not what the target's name says, or the account is not allowed.
+        TargetError: the endpoint is not what the target's name says, LocalStack doesn't answer or can't run a function, or
+            the account is not allowed.
     """
     run_id = run_id or new_run_id()
     if not (isinstance(run_id, str) and _RUN_ID.fullmatch(run_id)):
@@ -537,7 +540,7 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     endpoint = None
     if targets.is_started_here(target) and "WORKBOOK_ENDPOINT" not in os.environ:
         endpoint = _shared_emulator().endpoint
-    connected = targets.configured(target, endpoint=endpoint)
+    connected = capabilities.known(targets.configured(target, endpoint=endpoint))
     folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
     lab = Lab(lesson, connected, folder, run_id, seed)
     lab.open()

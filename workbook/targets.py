@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -39,6 +39,7 @@ from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
 from urllib3 import HTTPHeaderDict
 
+from workbook import localstack
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
 
@@ -46,13 +47,12 @@ from workbook.records import Provenance
 # function gets CPU in proportion to its memory. "database": a function can reach a server on this machine.
 _CAPABILITIES = {
     "embedded": frozenset({"http_api", "freeze", "database"}),  # and cpu_share, if its emulator says so
-    # LocalStack's free edition has no HTTP API: https://docs.localstack.cloud/user-guide/aws/apigateway/
-    "localstack": frozenset(),  # nor do its containers stand still
+    "localstack": frozenset(),  # for certain; what else the one that runs has is found out by trying: see `capabilities`
     "aws": frozenset({"http_api", "freeze", "cpu_share"}),
 }
 _WHAT_TO_DO = {
     "embedded": "Run the setup cell again: it starts an emulator if none is running.",
-    "localstack": "Start LocalStack, or name its address in WORKBOOK_ENDPOINT, then run the cell again.",
+    "localstack": f"Start LocalStack ({localstack.START}) or name it in LOCALSTACK_HOST, then run the cell again.",
     "aws": "Check the network and the region, then run the cell again.",
 }
 _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between them stays under four seconds
@@ -112,12 +112,19 @@ class Target:
     account_id: str = "000000000000"
     provenance: Provenance = Provenance.EMULATED
     cap_usd: float | None = None  # what the learner agreed to spend; on aws only
+    found: localstack.Found | None = field(default=None, compare=False)  # by trying; on localstack only
 
     @property
     def capabilities(self) -> frozenset[str]:
         """Return the names of what this target has, out of "http_api", "freeze", "database" and "cpu_share"."""
         shares = self.limits.get("cpu", "full") != "full"
-        return capabilities(self.name) | ({"cpu_share"} if shares else set())
+        found = self.found.has if self.found else ()
+        return capabilities(self.name).union(found, ["cpu_share"] if shares else [])
+
+    def lack(self, capability: str) -> str:
+        """Return in words that this target lacks a capability, and what to do about it."""
+        known = self.found.lacks if self.found else {}
+        return known.get(capability, f"The target {self.name} has no {capability}. Run it with --target embedded.")
 
     @functools.cached_property
     def limits(self) -> dict[str, str]:
@@ -300,11 +307,11 @@ def connect(
 def configured(name: str, *, endpoint: str | None = None) -> Target:
     """Return the target of that name, at the address and with the consent that variables of the environment give.
 
-    WORKBOOK_ENDPOINT is the address of an emulator, unless `endpoint` is given; WORKBOOK_AWS_ACCOUNT and WORKBOOK_CAP_USD
-    are the consent to use a real account.
+    WORKBOOK_ENDPOINT is the address of an emulator, unless `endpoint` is given, and LOCALSTACK_HOST that of LocalStack;
+    WORKBOOK_AWS_ACCOUNT and WORKBOOK_CAP_USD are the consent to use a real account.
 
     Raises:
-        ParameterError: there is no such target, or the amount isn't a number.
+        ParameterError: there is no such target, the amount isn't a number, or LOCALSTACK_HOST is no address.
         TargetError: as `connect` does.
     """
     cap = os.environ.get("WORKBOOK_CAP_USD")
@@ -316,7 +323,7 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
             why="It says what you agree to spend.",
             fix="Give US dollars, such as 2.50.",
         ) from error
-    endpoint = endpoint or os.environ.get("WORKBOOK_ENDPOINT")
+    endpoint = endpoint or (localstack.address() if name == "localstack" else os.environ.get("WORKBOOK_ENDPOINT"))
     return connect(name, endpoint=endpoint, account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"), cap_usd=cap_usd)
 
 

@@ -35,6 +35,13 @@ _MATPLOTLIB_CACHE = RESULTS / ".cache" / "matplotlib"  # built by the first figu
 _START_LIMIT_S = 60  # a kernel imports IPython from a cold disk in a few seconds
 _SAVE_EVERY_S = 0.5  # a run that is killed loses no more of what its notebook showed
 _TAIL_LINES = 15
+# What a target may lack, so that a lesson or a conclusion that needs it may be left out there. Whatever else is left out
+# fails the run: the embedded target has all that lessons need.
+MAY_LACK = {
+    "embedded": frozenset(),
+    "localstack": frozenset({"http_api", "freeze", "cpu_share", "database"}),
+    "aws": frozenset({"database"}),
+}
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _QUIET = logging.getLogger(__name__)  # nbclient says of a dead kernel what the outcome says better
 _QUIET.addHandler(logging.NullHandler())
@@ -52,16 +59,19 @@ class Execution:
         folder: RunFolder,
         *,
         cell_limit_s: int,
+        target: targets.Target | None = None,
     ) -> None:
         self.lesson, self.cell_limit_s = lesson, cell_limit_s
         self.cell = 0  # the code cell that runs now, counted from 1
         self.cells = sum(_is_code(cell) for cell in notebook.cells) + 1  # papermill adds one for the arguments
         self._started_s: float | None = None  # on the monotonic clock
         self._notebook, self._arguments, self._folder = notebook, dict(arguments), folder
+        self._target = target  # None: the embedded one, which every lesson starts for itself
         self._scratch = folder.scratch / lesson.name
         self._kernel: AsyncKernelManager | None = None
         self._emulator: emulator.Emulator | None = None
         self._ending: tuple[Status, str] | None = None  # why it was ended from outside
+        self._not_tested: tuple[str, ...] = ()
 
     @property
     def begun(self) -> bool:
@@ -100,6 +110,7 @@ class Execution:
             cells_run=self.cell,
             error=error,
             skip_reasons=skip_reasons,
+            not_tested=self._not_tested,
             detail=detail,
         )
 
@@ -164,8 +175,9 @@ class Execution:
                     path, path, self._arguments, engine_name=_Engine.NAME, progress_bar=False, execution=self
                 )
                 self._assert_all_cells_were_run()
+                self._not_tested = self._left_out("not concluded", journal_before)
             except papermill.PapermillExecutionError:
-                if reasons := self._skips(journal_before):
+                if reasons := self._left_out("skip", journal_before):
                     raise _SkipError(reasons) from None
                 raise
             finally:
@@ -191,22 +203,24 @@ class Execution:
             return nullcontext()
         return emulator.start(log=self._folder.log(self.lesson.name, "emulator"))
 
-    def _skips(self, journal_before: int) -> tuple[str, ...]:
-        """Return why the lesson gave up, if its target really lacks what it asked for.
+    def _left_out(self, kind: str, journal_before: int) -> tuple[str, ...]:
+        """Return what the lesson left out, and why: the whole of it (a "skip"), or conclusions ("not concluded").
 
         Raises:
-            NotebookError: the target has what the lesson says is missing.
+            NotebookError: it was for want of something that the target has, or may not lack.
         """
+        name = self._arguments["target"]
+        has = self._target.capabilities if self._target else targets.capabilities(name)
         entries = read_lines(self._folder.journal(self.lesson.name))[journal_before:]
-        skips = [entry for entry in entries if entry["kind"] == "skip"]
-        for skip in skips:
-            if skip["needs"] in targets.capabilities(self._arguments["target"]):
+        left_out = [entry for entry in entries if entry["kind"] == kind]
+        for needs in (entry["needs"] for entry in left_out):
+            if needs in has or needs not in MAY_LACK[name]:
                 raise NotebookError(
-                    f"It gave up for want of {skip['needs']}, which the target {self._arguments['target']} has.",
+                    f"It gave up for want of {needs}, which the target {name} {'has' if needs in has else 'may not lack'}.",
                     why="A skip that isn't needed hides what the lesson would have shown.",
                     fix="Take the condition out of the lesson.",
                 )
-        return tuple(skip["reason"] for skip in skips)
+        return tuple(" ".join(filter(None, (entry.get("statement"), entry["reason"]))) for entry in left_out)
 
     def _environment(self) -> dict[str, str]:
         """Return the kernel's environment variables: the shell's, and where this run keeps things."""
@@ -220,6 +234,8 @@ class Execution:
         environment.pop("PYTHONSTARTUP", None)
         if self._emulator:
             environment["WORKBOOK_ENDPOINT"] = self._emulator.endpoint
+        if self._target and self._target.found:
+            environment |= self._target.found.to_environment()
         return environment
 
     def _note_progress(self, cell: nbformat.NotebookNode, **_: Any) -> None:

@@ -50,12 +50,14 @@ class Outcome:
     cells: int = 0
     error: str | None = None  # one sentence
     skip_reasons: tuple[str, ...] = ()
+    not_tested: tuple[str, ...] = ()  # conclusions that it left out, each with the reason
     detail: str = ""  # the traceback, or the end of the log that tells why
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> Self:
         """Return the outcome that `run.json` holds."""
-        return cls(**facts | {"status": Status(facts["status"]), "skip_reasons": tuple(facts["skip_reasons"])})
+        lists = {name: tuple(facts.get(name, ())) for name in ("skip_reasons", "not_tested")}
+        return cls(**facts | lists | {"status": Status(facts["status"])})
 
     @property
     def remark(self) -> str:

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from nbformat import NotebookNode
 
-from workbook import targets
+from workbook import capabilities, targets
 from workbook.errors import ParameterError
 from workbook.lab import RESULTS, new_run_id
 from workbook.lessons import FOLDER, Lesson
@@ -127,9 +127,10 @@ def run(
     request = Request(**({**vars(Request.from_facts(earlier)), **asked} if resume else asked))
     _check_folder(folder, earlier, request)
     prepared = _prepare(request, run_id)
+    target = _find(request.target)
 
     with folder, _caught_signals() as caught:
-        executions = [Execution(*parts, folder, cell_limit_s=cell_limit_s) for parts in prepared]
+        executions = [Execution(*parts, folder, target=target, cell_limit_s=cell_limit_s) for parts in prepared]
         outcomes = {one["name"]: Outcome.from_facts(one) for one in earlier.get("notebooks", ())}
         todo = [execution for execution in executions if not _is_done(outcomes.get(execution.lesson.name), execution)]
         outcomes |= {execution.lesson.name: execution.pending for execution in todo}
@@ -140,6 +141,7 @@ def run(
             **request.to_facts(),
             "git": git_state(),
             "versions": versions(),
+            "found": asdict(target.found) if target and target.found else None,
         }
 
         def look(running: list[Execution]) -> None:
@@ -175,13 +177,20 @@ def _prepare(request: Request, run_id: str) -> list[tuple[Lesson, NotebookNode, 
     """Return what is to be run, each with its arguments. Whatever is wrong with the request shows here.
 
     Raises:
-        ParameterError, NotebookError, TargetError: as `run` does.
+        ParameterError, NotebookError: as `run` does.
     """
     chosen = choose(request.notebooks, request.only)
     given = arguments(chosen, request.settings, run_id=run_id, target=request.target, quick=request.quick)
-    if not targets.is_started_here(request.target):
-        targets.configured(request.target)
     return [(notebook.lesson, notebook.prepare(request.answers), given[notebook.name]) for notebook in chosen]
+
+
+def _find(name: str) -> targets.Target | None:
+    """Return the target of that name and what it can do, or None for the one that every lesson starts for itself.
+
+    Raises:
+        TargetError: as `run` does.
+    """
+    return None if targets.is_started_here(name) else capabilities.known(targets.configured(name))
 
 
 def _work(

@@ -42,12 +42,17 @@ class Screen:
                 self.say(_progress(execution))
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
-        """Print the closing table, and below it what lies behind each failure."""
+        """Print the closing table, and below it what was left out, and what lies behind each failure."""
         width = max(len("notebook"), *(len(one.name) for one in outcomes))
         self.say(f"\n{'notebook':{width}}  {'status':11}  {'seconds':>7}  {'cells':>7}  what went wrong")
         for one in outcomes:
             cells = f"{one.cells_run}/{one.cells}"
-            self.say(f"{one.name:{width}}  {one.status:11}  {one.seconds:7.1f}  {cells:>7}  {one.remark}".rstrip())
+            self.say(f"{one.name:{width}}  {one.status:11}  {one.seconds:7.1f}  {cells:>7}  {one.error or ''}".rstrip())
+        left_out = [(one.name, reason) for one in outcomes for reason in (*one.skip_reasons, *one.not_tested)]
+        if left_out:
+            self.say("\nleft out, and why")
+        for name, reason in left_out:
+            self.say(f"{name:{width}}  {reason}")
         for one in outcomes:
             if one.status is Status.FAILED and one.detail:
                 self.say(f"\n── {one.name} ──\n{one.detail}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbook.targets import Target
 
-_PATIENCE = {"Delay": 0.1, "MaxAttempts": 200}  # 20 s
+_PATIENCE = {"Delay": 0.1, "MaxAttempts": 3000}  # 5 minutes: LocalStack may have to fetch a runtime's image first
 ROLE = "arn:aws:iam::000000000000:role/probe"
 
 
