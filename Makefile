@@ -9,13 +9,15 @@ MADE := $(VENV)/.made-in
 LOG := $(VENV)/setup.log
 # By this file JupyterLab asks nobody whether it may fetch news.
 QUIET := $(VENV)/etc/jupyter/labconfig/page_config.json
+# As in: make run TARGET=localstack
+FOR := $(if $(TARGET),--target $(TARGET))
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lab doctor clean bench upstream picture strip
 
 help:
-	@echo "make run       run every lesson on the embedded target, and keep what they find out"
+	@echo "make run       run every lesson and keep what they find out; on LocalStack: make run TARGET=localstack"
 	@echo "make lab       open JupyterLab on the first lesson, with the embedded target ready"
 	@echo "make test      lint, import contract, all tests, and all lessons end to end"
 	@echo "make doctor    say whether this machine is ready"
@@ -26,13 +28,13 @@ help:
 	@echo "make upstream  try the newest emulator, and say which corrections it still needs"
 
 run: $(READY)
-	@$(BIN)/python -m workbook run
+	@$(BIN)/python -m workbook run $(FOR)
 
 lab: $(READY)
 	@exec $(BIN)/python -m workbook lab
 
 doctor: $(READY)
-	@$(BIN)/python -m workbook doctor
+	@$(BIN)/python -m workbook doctor $(FOR)
 
 clean: $(READY)
 	@$(BIN)/python -m workbook clean

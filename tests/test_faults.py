@@ -20,6 +20,7 @@ import nbformat
 import psutil
 import pytest
 import small_notebooks
+from fake_localstack import found
 
 from workbook import emulator
 from workbook.errors import SetupError
@@ -74,7 +75,7 @@ class CommandLine:
             *more,
         ]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        environment = os.environ | {"TMPDIR": str(self.temporary)}
+        environment = os.environ | found() | {"TMPDIR": str(self.temporary)}
         self.process = subprocess.Popen(list(map(str, command)), env=environment, **{**streams, **popen})
         return self.process
 

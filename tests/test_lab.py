@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_localstack import found
 from pg8000.native import InterfaceError
 
 from workbook.calls import Door
@@ -57,7 +58,8 @@ def test_a_guess_that_is_no_number_is_refused_before_the_run(lab: Lab, guess: ob
 def test_nothing_is_concluded_where_the_target_can_not_show_it(lab: Lab, tmp_path: Path, capsys):
     """A conclusion that needs what the target lacks is neither seen nor failed."""
     lab.saw("Time went backwards.", False, needs="time_machine")
-    assert "○ Not tested here, because embedded has no time_machine" in capsys.readouterr().out
+    said = "○ Not tested here: Time went backwards. The target embedded has no time_machine."
+    assert said in capsys.readouterr().out
     assert "not concluded" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["kind"]
 
 
@@ -116,9 +118,11 @@ def test_a_dead_kernel_is_cleared_up_after(emulator: Emulator, tmp_path: Path, m
 
 
 def test_what_is_left_on_one_target_is_not_forgotten_on_another(
-    lab: Lab, tmp_path: Path, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+    lab: Lab, tmp_path: Path, emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     """A lesson that is opened elsewhere leaves an earlier sitting's things, and their record, to `clean`."""
+    for name, value in found(emulator.endpoint).items():
+        monkeypatch.setenv(name, value)
     earlier = open_lab("00_start_here", target="localstack")
     earlier.undo_later("iam", "delete_role", RoleName="still-out-there")
     open_lab("00_start_here").close()

@@ -20,6 +20,7 @@ from typing import NoReturn
 from workbook import doctor
 from workbook.errors import ParameterError, WorkbookError
 
+_TARGETS = ("embedded", "localstack", "aws")
 _EXAMPLES = """\
 examples:
   python -m workbook run                        every lesson on the embedded target
@@ -102,7 +103,7 @@ def _clean(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    examination = doctor.examine()
+    examination = doctor.examine(options.target)
     print(json.dumps(examination.to_facts(), indent=2) if options.json else examination)
     return 0 if examination.ready else 1
 
@@ -152,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         help="say whether this machine is ready",
         description="Say whether this machine is ready, and what to do if it isn't.",
     )
+    check.add_argument("--target", choices=_TARGETS, default="embedded", help="for lessons there (default: embedded)")
     check.add_argument("--json", action="store_true", help="print the table as JSON")
     check.set_defaults(command=_doctor)
 
@@ -198,9 +200,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         metavar="NAME",
         help="notebooks by name or by how the name begins (default: all)",
     )
-    what.add_argument(
-        "--target", choices=("embedded", "localstack", "aws"), help="where AWS calls go (default: embedded)"
-    )
+    what.add_argument("--target", choices=_TARGETS, help="where AWS calls go (default: embedded)")
     what.add_argument("--quick", action="store_true", help="fewer repeats, same meaning")
     what.add_argument(
         "--set",

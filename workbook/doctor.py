@@ -21,6 +21,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from workbook import localstack
+from workbook.errors import WorkbookError
+
 ROOT = Path(__file__).resolve().parent.parent
 _PYTHON = (3, 11)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)[ \t]*(;?)", re.MULTILINE)
@@ -79,9 +82,14 @@ class Examination:
         return f"<table><tr><th>lane</th><th>state</th><th>detail</th><th>what to do</th></tr>{rows}</table>"
 
 
-def examine() -> Examination:
-    """Return how this machine does in every lane. Nothing is changed, apart from an empty `data/results` folder."""
+def examine(target: str = "embedded") -> Examination:
+    """Return how this machine does in every lane, for lessons on the target of that name.
+
+    Nothing is changed, apart from an empty `data/results` folder.
+    """
     lanes = (_python, _environment, _packages, _kernel, _port, _disk, _memory, _node, _leftovers)
+    if target == "localstack":
+        lanes += (_localstack,)
     return Examination(tuple(lane() for lane in lanes))
 
 
@@ -216,6 +224,17 @@ def _leftovers() -> Lane:
     if stray:
         return Lane("leftovers", "warn", f"of dead emulators: {len(stray)}", "make clean")
     return Lane("leftovers", "ok", "none")
+
+
+def _localstack() -> Lane:
+    """Ask LocalStack for its version, and whether it took a token; one that doesn't run may want one."""
+    try:
+        running = localstack.ask(localstack.address())
+    except WorkbookError as error:
+        token = "is set" if os.environ.get("LOCALSTACK_AUTH_TOKEN") else "is not set; images after 4.14.0 need it"
+        return Lane("LocalStack", "fail", f"{error.what} LOCALSTACK_AUTH_TOKEN {token}.", error.fix)
+    licence = "with the licence of its token" if running.licensed else "which took no token"
+    return Lane("LocalStack", "ok", f"{running.version} at {running.endpoint}, {licence}")
 
 
 def _command_lines() -> list[str]:
