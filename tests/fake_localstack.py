@@ -20,7 +20,7 @@ class Fake:
 
     endpoint: str
     says: dict[str, tuple[int, str]] = field(default_factory=lambda: {"/_localstack/info": (200, json.dumps(INFO))})
-    asked: int = 0  # how many requests came
+    asked: list[str] = field(default_factory=list)  # the paths, in order
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def fake_localstack(behind: str = "http://127.0.0.1:9") -> Iterator[Fake]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            fake.asked += 1
+            fake.asked.append(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, answer = next((said for path, said in fake.says.items() if self.path.startswith(path)), (None, ""))
             if status is None:

@@ -56,7 +56,7 @@ def test_a_localstack_that_can_not_run_a_function_is_refused(fake: Fake):
     """No lesson goes without, so it is said before the first begins, with the command that starts a better one."""
     fake.says["/2015-03-31/functions"] = (501, '{"message": "no Docker"}')
 
-    with pytest.raises(TargetError, match="can't run a function: .*no Docker.* docker compose up"):
+    with pytest.raises(TargetError, match=r"can't run a function: .*no Docker.* docker compose up"):
         capabilities.known(connect("localstack", endpoint=fake.endpoint))
 
 
@@ -67,7 +67,7 @@ def test_what_a_run_has_found_is_not_tried_again(fake: Fake, monkeypatch: pytest
 
     tried = capabilities.known(connect("localstack", endpoint=fake.endpoint))
 
-    assert (frozenset(), "No http_api here.", 0) == (tried.capabilities, tried.lack("http_api"), fake.asked)
+    assert (frozenset(), "No http_api here.", []) == (tried.capabilities, tried.lack("http_api"), fake.asked)
 
 
 def test_the_other_targets_are_known(target: Target):

@@ -1,5 +1,6 @@
 """Whether the doctor tells a machine that is ready from one that isn't."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from fake_localstack import INFO, fake_localstack
 
 from workbook import doctor
 from workbook.emulator import clean_room
@@ -101,6 +103,32 @@ def test_a_folder_of_a_dead_emulator_is_found(tmp_path, monkeypatch):
     (tmp_path / "workbook-emulator-dead").mkdir()
 
     assert ("ok", "warn", "make clean") == (before.state, lane("leftovers").state, lane("leftovers").fix)
+
+
+@pytest.mark.parametrize(
+    ("licensed", "words"), [(False, "which took no token"), (True, "with the licence of its token")]
+)
+def test_a_localstack_that_answers_says_its_version_and_whether_it_has_a_token(licensed, words, monkeypatch):
+    """It is asked only by whoever wants to use it."""
+    with fake_localstack() as fake:
+        fake.says["/_localstack/info"] = (200, json.dumps(INFO | {"is_license_activated": licensed}))
+        monkeypatch.setenv("WORKBOOK_ENDPOINT", fake.endpoint)
+        *others, last = doctor.examine("localstack")
+
+    assert ("ok", f"4.14.0 at {fake.endpoint}, {words}") == (last.state, last.detail)
+    assert [one.name for one in others] == [one.name for one in doctor.examine()]
+
+
+@pytest.mark.parametrize(("token", "words"), [("", "is not set; images after 4.14.0 need it"), ("t", "is set")])
+def test_a_localstack_that_does_not_answer_is_a_failure_with_the_command_that_starts_one(token, words, monkeypatch):
+    """The token is named, as it is what a newer image ends without, but never shown."""
+    monkeypatch.setenv("WORKBOOK_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("LOCALSTACK_AUTH_TOKEN", token)
+    *_, last = doctor.examine("localstack")
+
+    assert "fail" == last.state
+    assert f"LOCALSTACK_AUTH_TOKEN {words}." in last.detail
+    assert "docker compose up --detach --wait" in last.fix
 
 
 def test_a_notebook_shows_the_lanes_as_a_table():

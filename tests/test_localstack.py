@@ -35,7 +35,7 @@ def test_a_host_that_is_none_is_refused(host, monkeypatch):
     monkeypatch.delenv("WORKBOOK_ENDPOINT", raising=False)
     monkeypatch.setenv("LOCALSTACK_HOST", host)
 
-    with pytest.raises(ParameterError, match="is no address.* such as localhost:4566"):
+    with pytest.raises(ParameterError, match=r"is no address.* such as localhost:4566"):
         localstack.address()
 
 

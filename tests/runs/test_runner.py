@@ -1,5 +1,6 @@
 """What a run does with its notebooks, and what it leaves in its folder."""
 
+import io
 import json
 import sys
 from xml.etree import ElementTree
@@ -8,10 +9,15 @@ import nbformat
 import pandas as pd
 import pytest
 import small_notebooks
+from fake_localstack import fake_localstack
 
+from workbook import capabilities, targets
 from workbook.errors import ParameterError, SetupError
 from workbook.records import Record, append_line
-from workbook.runs import Outcome, RunFolder, Status
+from workbook.runs import Outcome, RunFolder, Status, run, runner
+from workbook.runs.execution import MAY_LACK
+from workbook.runs.screen import Screen
+from workbook.targets import Target
 
 KEEP_A_RECORD = """\
 import os
@@ -23,6 +29,12 @@ record = Record(run_id=run_id, experiment="{0}", target=target, region="us-east-
 append_line(Path(os.environ["WORKBOOK_RUN_FOLDER"]) / "records" / "{0}.jsonl", record.to_row())
 """
 
+
+OPEN = """\
+from workbook import open_lab
+lab = open_lab("01_open", target=target)
+print(sorted(lab.target.capabilities - {"cpu_share"}))
+"""
 
 # what a run leaves
 
@@ -127,6 +139,64 @@ raise SystemExit("gives up")
     )
     assert (1, Status.FAILED) == (failed.exit_status, failed.outcomes[0].status)
     assert "It gave up for want of http_api, which the target embedded has." in failed.outcomes[0].error
+
+
+LEAVE_OUT = """\
+import os
+from pathlib import Path
+from workbook.records import append_line
+journal = Path(os.environ["WORKBOOK_RUN_FOLDER"]) / "journal" / "{0}.jsonl"
+facts = {{"statement": "Nothing ran.", "needs": "{1}", "reason": "No {1} here."}}
+append_line(journal, {{"kind": "not concluded", **facts}})
+"""
+
+
+def test_what_was_left_out_is_listed(notebooks, quietly):
+    """A conclusion that a target can't show doesn't fail the lesson, and doesn't go unsaid either."""
+    small_notebooks.write(notebooks, "01_part", LEAVE_OUT.format("01_part", "freeze"))
+    shown = io.StringIO()
+
+    report = quietly(screen=Screen(shown))
+
+    assert (0, Status.PASSED) == (report.exit_status, report.outcomes[0].status)
+    assert ("Nothing ran. No freeze here.",) == report.outcomes[0].not_tested
+    assert "left out, and why\n01_part   Nothing ran. No freeze here.\n" in shown.getvalue()
+
+
+@pytest.mark.parametrize("target", MAY_LACK)
+def test_whatever_a_target_may_not_lack_is_not_left_out(notebooks, quietly, target, monkeypatch):
+    """The list says what may be missing where: nothing on the embedded target, and nowhere what nobody has heard of."""
+    monkeypatch.setattr(runner, "_find", lambda name: Target(name, None))
+    small_notebooks.write(notebooks, "01_part", LEAVE_OUT.format("01_part", "time_machine"))
+
+    (outcome,) = quietly(target=target).outcomes
+
+    assert Status.FAILED is outcome.status
+    assert f"for want of time_machine, which the target {target} may not lack." in outcome.error
+
+
+def test_what_a_target_may_lack_is_what_it_is_not_known_to_have():
+    """No list allows to leave out what the target has, and LocalStack may lack all that can be tried."""
+    assert [] == [(name, one) for name, lacks in MAY_LACK.items() for one in lacks & targets.capabilities(name)]
+    assert frozenset() == MAY_LACK["embedded"]
+    assert MAY_LACK["localstack"] == capabilities.PROBES.keys()
+
+
+def test_a_run_tries_localstack_once_and_its_kernels_know(notebooks, tmp_path, emulator, monkeypatch):
+    """What was found stands in the report, and a lesson opens without trying again."""
+    small_notebooks.write(notebooks, "01_open", OPEN, OPEN)
+    monkeypatch.delenv("WORKBOOK_FOUND", raising=False)
+    with fake_localstack(emulator.endpoint) as fake:
+        monkeypatch.setenv("WORKBOOK_ENDPOINT", fake.endpoint)
+        report = run(notebooks=notebooks, out=tmp_path / "run", target="localstack", screen=Screen(io.StringIO()))
+        asked = [path for path in fake.asked if path == "/_localstack/info"]
+
+    assert 0 == report.exit_status, report.outcomes[0].error
+    assert ["/_localstack/info"] == asked
+    assert fake.endpoint == json.loads((tmp_path / "run/run.json").read_text())["found"]["endpoint"]
+    assert small_notebooks.outputs(tmp_path / "run/notebooks/01_open.ipynb")[-1].endswith(
+        "['database', 'freeze', 'http_api']"
+    )
 
 
 def test_a_lesson_that_is_not_made_for_a_target_is_skipped_there(notebooks, quietly):
