@@ -1,5 +1,6 @@
 """Whether trying tells what an emulator can do from what it only takes without a complaint."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_localstack import Fake, fake_localstack, found
 
-from workbook import capabilities, targets
+from workbook import capabilities, lessons, targets
 from workbook.emulator import Emulator, upstream
 from workbook.errors import TargetError
 from workbook.targets import Target, connect
@@ -79,3 +80,12 @@ def test_the_other_targets_are_known(target: Target):
 def test_whatever_a_target_may_have_can_be_tried():
     """A capability without a probe would be one that LocalStack never has."""
     assert frozenset().union(*map(targets.capabilities, ("embedded", "aws"))) <= capabilities.PROBES.keys()
+
+
+def test_the_page_about_localstack_names_the_probes_and_the_lessons_that_need_a_paid_plan():
+    """What a reader is told of before a run is what the run finds."""
+    page = (lessons.FOLDER.parent / "docs" / "localstack.md").read_text(encoding="utf-8")
+    needy = [path.name[:2] for path in lessons.FOLDER.glob("*.ipynb") if 'need(\\"http_api' in path.read_text()]
+
+    assert sorted(needy) == re.findall(r"\d\d", re.search(r"no HTTP API: (.+) do \|", page)[1])
+    assert [*capabilities.PROBES] == re.findall(r"^\| `(\w+)` \| .* (?:Gateway v2|target) \|$", page, re.MULTILINE)

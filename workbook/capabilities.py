@@ -19,7 +19,7 @@ from workbook.emulator.corrections.probes.made import function
 from workbook.errors import TargetError
 from workbook.targets import Target
 
-_PAUSE_S, _EDGE_S = 0.3, 0.05  # between two invocations, and the moments around it in which an environment is stopped
+_PAUSE_S, _EDGE_S = 0.4, 0.1  # between two invocations, and the moments around it in which an environment is stopped
 _CPU_S, _TRIES = 0.05, 3  # of work, and how often; the best try counts, as other programs take their share
 _SMALL_SHARE = 0.2  # AWS gives 128 MB 128/1769 of a processor; what is left of that is for the start of a period
 _HANDLER = """

@@ -210,7 +210,7 @@ class Execution:
             NotebookError: it was for want of something that the target has, or may not lack.
         """
         name = self._arguments["target"]
-        has = self._target.capabilities if self._target else targets.capabilities(name)
+        has = (self._target or targets.connect(name, endpoint=self._emulator.endpoint)).capabilities
         entries = read_lines(self._folder.journal(self.lesson.name))[journal_before:]
         left_out = [entry for entry in entries if entry["kind"] == kind]
         for needs in (entry["needs"] for entry in left_out):
