@@ -28,6 +28,13 @@ def lab(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return open_lab("01_first_function")
 
 
+@pytest.fixture
+def tried(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator counts as a LocalStack that has been tried and has nothing."""
+    for name, value in found(emulator.endpoint).items():
+        monkeypatch.setenv(name, value)
+
+
 def test_it_says_where_it_runs(lab: Lab, capsys: pytest.CaptureFixture[str]):
     """The first line names lesson, target, run and what its numbers are."""
     assert "Lesson 01_first_function on embedded" in repr(lab)
@@ -118,11 +125,9 @@ def test_a_dead_kernel_is_cleared_up_after(emulator: Emulator, tmp_path: Path, m
 
 
 def test_what_is_left_on_one_target_is_not_forgotten_on_another(
-    lab: Lab, tmp_path: Path, emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: Lab, tried: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     """A lesson that is opened elsewhere leaves an earlier sitting's things, and their record, to `clean`."""
-    for name, value in found(emulator.endpoint).items():
-        monkeypatch.setenv(name, value)
     earlier = open_lab("00_start_here", target="localstack")
     earlier.undo_later("iam", "delete_role", RoleName="still-out-there")
     open_lab("00_start_here").close()
@@ -151,6 +156,13 @@ def test_a_missing_capability_is_a_skip_with_its_reason(lab: Lab, tmp_path: Path
     assert "time_machine" == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["needs"]
 
 
+def test_what_was_found_out_about_localstack_is_the_reason_of_a_skip(lab: Lab, tried: None, tmp_path: Path):
+    """A learner reads why, and what would enable it."""
+    with pytest.raises(TargetError, match=r"No http_api here\. This lesson is about it."):
+        open_lab("01_first_function", target="localstack").need("http_api")
+    assert "No http_api here." == read_lines(tmp_path / "journal" / "01_first_function.jsonl")[-1]["reason"]
+
+
 def test_a_lab_has_one_database_and_ends_it(lab: Lab, capsys: pytest.CaptureFixture[str]):
     """A cell that is run again doesn't leave a server behind, nor does a lesson that closes."""
     first = lab.database(max_connections=1)
@@ -164,7 +176,7 @@ def test_a_lab_has_one_database_and_ends_it(lab: Lab, capsys: pytest.CaptureFixt
     assert "There was nothing left to remove" not in capsys.readouterr().out
 
 
-def test_a_database_is_only_where_functions_can_reach_it(lab: Lab):
+def test_a_database_is_only_where_functions_can_reach_it(lab: Lab, tried: None):
     """On a target whose functions run elsewhere the lesson is skipped, and nothing is started."""
     with pytest.raises(TargetError, match="The target localstack has no database"):
         open_lab("01_first_function", target="localstack").database(max_connections=1)

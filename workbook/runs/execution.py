@@ -210,13 +210,14 @@ class Execution:
             NotebookError: it was for want of something that the target has, or may not lack.
         """
         name = self._arguments["target"]
-        has = (self._target or targets.connect(name, endpoint=self._emulator.endpoint)).capabilities
+        target = self._target or targets.connect(name, endpoint=self._emulator.endpoint)
         entries = read_lines(self._folder.journal(self.lesson.name))[journal_before:]
         left_out = [entry for entry in entries if entry["kind"] == kind]
         for needs in (entry["needs"] for entry in left_out):
-            if needs in has or needs not in MAY_LACK[name]:
+            has = needs in target.capabilities
+            if has or needs not in MAY_LACK[name]:
                 raise NotebookError(
-                    f"It gave up for want of {needs}, which the target {name} {'has' if needs in has else 'may not lack'}.",
+                    f"It gave up for want of {needs}, which the target {name} {'has' if has else 'may not lack'}.",
                     why="A skip that isn't needed hides what the lesson would have shown.",
                     fix="Take the condition out of the lesson.",
                 )
