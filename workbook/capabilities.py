@@ -21,6 +21,7 @@ from workbook.targets import Target
 
 _PAUSE_S, _EDGE_S = 0.4, 0.1  # between two invocations, and the moments around it in which an environment is stopped
 _CPU_S, _TRIES = 0.05, 3  # of work, and how often; the best try counts, as other programs take their share
+_LOG_LIMIT_S = 10  # many times what an emulator takes to write a log
 _SMALL_SHARE = 0.2  # AWS gives 128 MB 128/1769 of a processor; what is left of that is for the start of a period
 _HANDLER = """
 import socket, threading, time
@@ -46,7 +47,8 @@ def handler(event, context):
     while time.process_time() - cpu < event.get("cpu_s", 0):
         pass
     reached = "port" in event and reaches(event["port"])
-    return {"began": began, "ended": time.monotonic(), "beats": beats, "reached": reached}
+    clock = {"began": began, "ended": time.monotonic()}
+    return clock | {"beats": beats, "reached": reached, "request_id": context.aws_request_id}
 """
 
 
@@ -71,6 +73,7 @@ def _tried(target: Target) -> localstack.Found:
                 for capability, (probe, remedy) in PROBES.items()
                 if (seen := probe(target, name))
             }
+            _wait_for_log(target, name, _invoke(target, name)["request_id"])
     except (ClientError, WaiterError, _FunctionError) as error:
         raise TargetError(
             f"LocalStack {version} at {target.endpoint} can't run a function: {_reason(error).rstrip('.')}.",
@@ -90,6 +93,17 @@ def _reason(error: Exception) -> str:
     if isinstance(waited, WaiterError):
         return waited.last_response.get("Configuration", {}).get("StateReason", str(waited))
     return str(error)
+
+
+def _wait_for_log(target: Target, name: str, request_id: str) -> None:
+    """Wait until an invocation's last line is in the log: deleted before that, the log would come back."""
+    logs, deadline = target.client("logs"), time.monotonic() + _LOG_LIMIT_S
+    while time.monotonic() < deadline:
+        with suppress(logs.exceptions.ResourceNotFoundException):
+            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+            if any(event["message"].startswith(f"REPORT RequestId: {request_id}") for event in events):
+                return
+        time.sleep(0.05)
 
 
 class _FunctionError(Exception):
