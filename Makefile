@@ -14,7 +14,7 @@ FOR := $(if $(TARGET),--target $(TARGET))
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab doctor clean bench upstream picture strip
+.PHONY: help run test test-localstack lab doctor clean bench upstream fidelity picture strip
 
 help:
 	@echo "make run       run every lesson and keep what they find out; on LocalStack: make run TARGET=localstack"
@@ -26,6 +26,8 @@ help:
 	@echo "make bench     compare with peers, as ratios from one run"
 	@echo "make picture   draw the README's picture anew"
 	@echo "make upstream  try the newest emulator, and say which corrections it still needs"
+	@echo "make fidelity  ask every emulator what it does as AWS, and write docs/fidelity.md"
+	@echo "make test-localstack  run the lessons on LocalStack's own code, and compare it with ours"
 
 run: $(READY)
 	@$(BIN)/python -m workbook run $(FOR)
@@ -50,6 +52,13 @@ picture: $(READY)
 
 upstream: $(READY)
 	@$(BIN)/python -m workbook.emulator.upstream
+
+# Both start a LocalStack of their own, without Docker, where a new enough Python is found, and end it.
+test-localstack: $(READY)
+	@$(BIN)/python tests/localstack $(BIN)/python -m pytest tests/localstack
+
+fidelity: $(READY)
+	@$(BIN)/python tests/localstack $(BIN)/python -m workbook.fidelity localstack
 
 test: $(READY)
 	@$(BIN)/ruff check --quiet .

@@ -46,7 +46,7 @@ def test_make_alone_lists_every_command(make):
     listing = make()
 
     assert 0 == listing.returncode
-    assert sorted({*commands} - {"help"}) == sorted(re.findall(r"^make (\w+) ", listing.stdout, re.MULTILINE))
+    assert sorted({*commands} - {"help"}) == sorted(re.findall(r"^make ([\w-]+) ", listing.stdout, re.MULTILINE))
 
 
 def test_without_a_network_the_set_up_ends_in_a_sentence(tmp_path, make):

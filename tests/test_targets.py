@@ -307,8 +307,17 @@ def test_on_aws_an_address_is_what_it_is(url: str):
     "url", ["https://example.org/x", "http://ab12.lambda-url.us-east-1.localhost.localstack.cloud:4566/x"]
 )
 def test_any_other_address_stays(url: str):
-    """What isn't AWS's to answer is left alone, and so is an address at which LocalStack answers."""
+    """What isn't AWS's to answer is left alone, and so is an address that LocalStack knows a function by."""
     assert url == Target("localstack", "http://127.0.0.1:4566").url(url)
+
+
+def test_localstacks_function_url_needs_no_name_server(listener: Listener):
+    """The request goes to the endpoint under the name that LocalStack knows the function by, and is signed for that."""
+    name = "ab12.lambda-url.us-east-1.localhost.localstack.cloud:4566"
+    Target("localstack", listener.endpoint).send("GET", f"http://{name}/x?y=1")
+    [seen] = listener.seen
+    assert ("/x?y=1", name) == (seen["path"], seen["headers"]["Host"])
+    assert "/lambda/aws4_request, SignedHeaders=host;" in seen["headers"]["Authorization"]
 
 
 def test_an_emulated_address_is_not_rewritten_twice():

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import boto3
 import botocore.session
@@ -176,7 +176,7 @@ class Target:
         identifier, _, domain = (parts.hostname or "").partition(".")
         kind = domain.partition(".")[0]
         # An API's domain differs (amazonaws.com, localhost, LocalStack's own), and all have this path. A function's
-        # URL is only rewritten if it is AWS's: LocalStack gives one that works.
+        # URL is only rewritten if it is AWS's: for LocalStack's own see `send`.
         if self.endpoint is None or not (kind == "execute-api" or domain.endswith(".on.aws")):
             return url
         query = f"?{parts.query}" if parts.query else ""
@@ -202,9 +202,11 @@ class Target:
         Raises:
             TargetError: nothing answers there, or not within `timeout_s`.
         """
-        repeated = {name: values for name, values in (headers or {}).items() if isinstance(values, list)}
-        request = AWSRequest(method, _with_query(self.url(url), params), data=_encode(body))
-        for name, value in (headers or {}).items():
+        address, host = self._door(url)
+        headers = {**host, **(headers or {})}
+        repeated = {name: values for name, values in headers.items() if isinstance(values, list)}
+        request = AWSRequest(method, _with_query(address, params), data=_encode(body))
+        for name, value in headers.items():
             for one in repeated.get(name, [value]):
                 request.headers.add_header(name, one)
         if request.data and not isinstance(body, bytes | str) and "Content-Type" not in request.headers:
@@ -216,6 +218,17 @@ class Target:
             return self._exchange(_prepared(request, repeated), timeout_s)
         except _NO_ANSWER as error:
             raise self._no_answer(error) from error
+
+    def _door(self, url: str) -> tuple[str, dict[str, str]]:
+        """Return where a request for a URL goes, and the headers that it needs on its way.
+
+        LocalStack tells function URLs apart by the host's name alone. So the name goes along as a header: to look it up
+        takes a name server that resolves localhost.localstack.cloud.
+        """
+        parts = urlsplit(url)
+        if self.name == "localstack" and ".lambda-url." in (parts.hostname or ""):
+            return f"{self.endpoint}{urlunsplit(('', '', parts.path, parts.query, ''))}", {"Host": parts.netloc}
+        return self.url(url), {}
 
     def _exchange(self, request: AWSPreparedRequest, timeout_s: float) -> HttpAnswer:
         """Send a request and read its answer to the end: the one place where the client's clock runs."""

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from workbook.emulator.corrections.probes.made import function, queue
+from workbook.emulator.corrections.probes.made import function, queue, reports
 from workbook.targets import Target
 
 _PATIENCE_S = 20
@@ -32,12 +32,12 @@ def async_throttles(target: Target) -> bool:
         _settle(target, name, OnFailure=arn)
         for _ in range(events):
             service.invoke(FunctionName=name, InvocationType="Event")
-        deadline, reports = time.monotonic() + _PATIENCE_S, 0
-        while reports < events and time.monotonic() < deadline and not received(target, failures, wait_s=0):
+        deadline, ran = time.monotonic() + _PATIENCE_S, 0
+        while ran < events and time.monotonic() < deadline and not received(target, failures, wait_s=0):
             time.sleep(0.1)
-            reports = len(logs.filter_log_events(logGroupName=group, filterPattern="REPORT")["events"])
+            ran = len(reports(target, group))
         logs.delete_log_group(logGroupName=group)
-    return reports == events
+    return ran == events
 
 
 def async_destinations(target: Target) -> bool:
