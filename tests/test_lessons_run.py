@@ -1,4 +1,4 @@
-"""The lessons executed: with the solutions in the exercises' place, and with the slips. Untouched they run in `make test`."""
+"""The lessons executed, with slips and solutions in the exercises' place. Untouched they run in `make test`."""
 
 import json
 
@@ -12,29 +12,27 @@ from workbook.records import read_lines
 NAMES = [lesson.name for lesson in lessons.table()]
 
 
-@pytest.fixture(scope="module", params=[runs.Answers.SOLUTION, runs.Answers.WRONG], ids=["solution", "wrong"])
-def report(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[runs.Answers, runs.Report]:
-    out = tmp_path_factory.mktemp("run") / "out"
-    return request.param, runs.run(out=out, quick=True, answers=request.param)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Report:
+    """Run all lessons, each exercise with its slip and then with its solution."""
+    return runs.run(out=tmp_path_factory.mktemp("run") / "out", quick=True, answers=runs.Answers.BOTH)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_answer_gets_its_verdict(report: tuple[runs.Answers, runs.Report], name: str):
-    """Every solution is right, every slip is told from it, and the lesson runs to its end with either."""
-    answers, run = report
+def test_each_answer_gets_its_verdict(run: runs.Report, name: str):
+    """Every slip is told from a solution, every solution is right, and the lesson runs to its end."""
     assert {"passed"} == {str(outcome.status) for outcome in run.outcomes}
-    expected = Outcome.RIGHT if answers is runs.Answers.SOLUTION else Outcome.WRONG
     checks = [line for line in read_lines(run.folder / "journal" / f"{name}.jsonl") if line["kind"] == "check"]
-    assert len(checks) >= 2
-    assert {str(expected)} == {check["outcome"] for check in checks}
+    verdicts = {exercise: [] for exercise in dict.fromkeys(check["exercise"] for check in checks)}
+    for check in checks:
+        verdicts[check["exercise"]].append(check["outcome"])
+    assert len(verdicts) >= 2
+    assert {(str(Outcome.WRONG), str(Outcome.RIGHT))} == set(map(tuple, verdicts.values()))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_output_is_a_warning(report: tuple[runs.Answers, runs.Report], name: str):
+def test_no_output_is_a_warning(run: runs.Report, name: str):
     """Nothing is written to standard error, so no warning stands in an executed lesson."""
-    _, run = report
     notebook = json.loads((run.folder / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert outputs
@@ -42,9 +40,8 @@ def test_no_output_is_a_warning(report: tuple[runs.Answers, runs.Report], name: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_says_what_it_shows(report: tuple[runs.Answers, runs.Report], name: str):
+def test_every_figure_says_what_it_shows(run: runs.Report, name: str):
     """The alt text of a figure survives execution, for readers of the executed lesson."""
-    _, run = report
     notebook = json.loads((run.folder / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     figures = [output for output in outputs if "image/png" in output.get("data", {})]
@@ -53,7 +50,6 @@ def test_every_figure_says_what_it_shows(report: tuple[runs.Answers, runs.Report
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_lesson_leaves_nothing_to_undo(report: tuple[runs.Answers, runs.Report], name: str):
+def test_a_lesson_leaves_nothing_to_undo(run: runs.Report, name: str):
     """What a lesson made is gone when it ends, by its own journal."""
-    _, run = report
     assert [] == pending(run.folder / "journal" / f"{name}.jsonl")

@@ -211,7 +211,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     what.add_argument(
         "--answers",
-        choices=("untouched", "solution", "wrong"),
+        choices=("untouched", "solution", "wrong", "both"),
         help="what stands in the exercises (default: untouched)",
     )
     what.add_argument(

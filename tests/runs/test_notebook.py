@@ -88,9 +88,11 @@ def test_a_broken_notebook_is_named_before_anything_runs(notebooks, quietly):
         quietly()
 
 
-@pytest.mark.parametrize(("answers", "seen"), [("untouched", "Ellipsis"), ("solution", "42"), ("wrong", "'six'")])
+@pytest.mark.parametrize(
+    ("answers", "seen"), [("untouched", "Ellipsis"), ("solution", "42"), ("wrong", "'six'"), ("both", "42")]
+)
 def test_answers_take_the_place_of_the_stub(tmp_path, notebooks, quietly, answers, seen):
-    """The exercise is run as it stands, with its solution, or with its wrong answer."""
+    """The exercise is run as it stands, with its solution, with its wrong answer, or with that and then the solution."""
     small_notebooks.write_cells(
         notebooks,
         "01_first",

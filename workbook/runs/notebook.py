@@ -27,6 +27,7 @@ class Answers(StrEnum):
     UNTOUCHED = "untouched"
     SOLUTION = "solution"
     WRONG = "wrong"
+    BOTH = "both"  # the wrong answer, and then the solution
 
 
 @dataclass(frozen=True)
@@ -109,20 +110,21 @@ class Notebook:
         if answers is not Answers.UNTOUCHED:
             for place, cell in enumerate(notebook.cells):
                 if exercise := cell.metadata.get("workbook", {}).get("exercise"):
-                    cell.source = self._answer(notebook.cells[place + 1 :], exercise, answers)
+                    tags = (Answers.WRONG, Answers.SOLUTION) if answers is Answers.BOTH else (answers,)
+                    cell.source = "\n".join(self._answer(notebook.cells[place + 1 :], exercise, tag) for tag in tags)
         return notebook
 
-    def _answer(self, following: Iterable[nbformat.NotebookNode], exercise: str, answers: Answers) -> str:
-        """Return the code in the folded cell that follows an exercise and carries the answers' tag."""
+    def _answer(self, following: Iterable[nbformat.NotebookNode], exercise: str, tag: Answers) -> str:
+        """Return the code in the folded cell that follows an exercise and carries the tag."""
         for cell in following:
             if cell.cell_type == "code":
                 break
-            if answers in cell.metadata.get("tags", ()) and (fence := _FENCE.search(cell.source)):
+            if tag in cell.metadata.get("tags", ()) and (fence := _FENCE.search(cell.source)):
                 return fence[1]
         raise NotebookError(
-            f"Exercise {exercise} in {self.lesson.path.name} has no answer tagged {answers}.",
+            f"Exercise {exercise} in {self.lesson.path.name} has no answer tagged {tag}.",
             why="Every exercise is tried in all its ways.",
-            fix=f"Put a markdown cell tagged {answers} with one ```python fence right after it.",
+            fix=f"Put a markdown cell tagged {tag} with one ```python fence right after it.",
         )
 
 
