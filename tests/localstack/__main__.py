@@ -115,6 +115,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "GATEWAY_LISTEN": f"{HOST}:{port}",
+        "GATEWAY_SERVER": "hypercorn",  # the default one listens on every interface, whatever the line above says
         "DNS_ADDRESS": "0",  # no name server of its own
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",  # no usage reports
