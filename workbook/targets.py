@@ -124,7 +124,9 @@ class Target:
     def lack(self, capability: str) -> str:
         """Return in words that this target lacks a capability, and what to do about it."""
         known = self.found.lacks if self.found else {}
-        return known.get(capability, f"The target {self.name} has no {capability}. Run it with --target embedded.")
+        is_off = (self.name, capability) == ("embedded", "cpu_share")
+        remedy = "Run it without WORKBOOK_CPU=full." if is_off else "Run it with --target embedded."
+        return known.get(capability, f"The target {self.name} has no {capability}. {remedy}")
 
     @functools.cached_property
     def limits(self) -> dict[str, str]:

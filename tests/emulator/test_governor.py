@@ -296,6 +296,7 @@ def test_what_is_in_force_can_be_asked(tmp_path: Path, monkeypatch: pytest.Monke
             groups = [group for place in control_groups.places() for group in place.glob(f"{running.folder.name}.*")]
         assert ("watched", value == "full") == (target.limits["memory"], target.limits["cpu"] == "full")
         assert (value != "full") == ("cpu_share" in target.capabilities)
+        assert "Run it without WORKBOOK_CPU=full." in target.lack("cpu_share")
     assert target.limits["cpu"].startswith("cgroup") == bool(groups)
     assert [] == [group for group in groups if group.exists()]
 
