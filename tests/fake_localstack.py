@@ -6,8 +6,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
+
+from served import served
 
 from workbook.localstack import Found
 
@@ -52,16 +53,9 @@ def fake_localstack(behind: str = "http://127.0.0.1:9") -> Iterator[Fake]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake = Fake(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(Handler) as endpoint:
+        fake = Fake(endpoint)
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def found(endpoint: str = "http://127.0.0.1:4566") -> dict[str, str]:

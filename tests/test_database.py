@@ -5,13 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from pg8000.native import Connection, DatabaseError
+from waits import wait_until
 
 from workbook import database
 from workbook.errors import ParameterError, SetupError
@@ -37,13 +37,6 @@ def connect(running: database.Database) -> Iterator[Callable[..., Connection]]:
     for one in opened:
         one.close()
     wait_until(lambda: running.sessions().open == 0)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def servers() -> list[psutil.Process]:
@@ -158,5 +151,5 @@ def test_a_server_that_does_not_start_says_why():
     """What its own log says comes through, and nothing of the attempt is left."""
     with pytest.raises(SetupError, match='outside the valid range for parameter "max_connections"') as refused:
         database.start(max_connections=10**7)
-    (folder,) = set(re.findall(r"/tmp/workbook-database-\w+", str(refused.value)))
+    (folder,) = set(re.findall(r"/\S+/workbook-database-\w+", str(refused.value)))
     assert not Path(folder).exists()

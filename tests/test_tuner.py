@@ -7,6 +7,7 @@ import random
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from workbook.costs import Scenario, bill
 from workbook.emulator import Emulator
+from workbook.emulator.corrections.probes.made import function
 from workbook.errors import ParameterError
 from workbook.lab import Lab, open_lab
 from workbook.records import read_records
@@ -368,7 +370,6 @@ def handler(event, context):
     time.sleep(8 / MB)
     return {"log_stream": context.log_stream_name}
 """
-SOON = {"Delay": 0.05, "MaxAttempts": 400}
 
 Deploy = Callable[[str, Sequence[int]], dict[int, str]]
 
@@ -383,28 +384,12 @@ def lab(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def deploy(lab: Lab) -> Deploy:
-    """Deploys one file of Python at several memory sizes; the lab takes it away."""
-
-    def deploy_at(code: str, sizes: Sequence[int]) -> dict[int, str]:
-        package, client = io.BytesIO(), lab.client("lambda")
-        with zipfile.ZipFile(package, "w") as archive:
-            archive.writestr("app.py", code)
-        functions = {size: lab.name(f"tune-{size}") for size in sizes}
-        for size, name in functions.items():
-            lab.undo_later("lambda", "delete_function", FunctionName=name)
-            client.create_function(
-                FunctionName=name,
-                Role=f"arn:aws:iam::{lab.target.account_id}:role/tune",
-                Runtime="python3.13",
-                Handler="app.handler",
-                Code={"ZipFile": package.getvalue()},
-                MemorySize=size,
-            )
-            client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=SOON)
-        return functions
-
-    return deploy_at
+def deploy(lab: Lab) -> Iterator[Deploy]:
+    """Deploys one file of Python at several memory sizes, and takes it away."""
+    with ExitStack() as made:
+        yield lambda code, sizes: {
+            size: made.enter_context(function(lab.target, code, MemorySize=size)) for size in sizes
+        }
 
 
 def test_a_lab_finds_the_faster_size_and_keeps_every_call(lab: Lab, deploy: Deploy, tmp_path: Path, capsys):

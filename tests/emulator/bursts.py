@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from trials import wait_until
+from waits import wait_until
 
 from workbook.targets import Target
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ministack.services import lambda_svc
-from trials import wait_until
+from waits import wait_until
 
 from workbook.emulator import asynchronous
 from workbook.emulator.asynchronous import Attempts, Ended

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from bursts import GATED, burst, call, under_way
 from ministack.services import cloudwatch, lambda_svc
-from trials import throttled, wait_until
+from trials import throttled
+from waits import wait_until
 
 from workbook.emulator import concurrency, server
 from workbook.emulator.corrections import alias_weights, lambda_metrics, reserved_concurrency

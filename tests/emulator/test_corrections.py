@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from trials import wait_until
+from waits import wait_until
 
 from workbook import lessons
 from workbook.emulator import corrections

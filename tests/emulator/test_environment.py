@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from trials import ARN, MakeEnvironment, answer, invoke, state, wait_until
+from trials import ARN, MakeEnvironment, answer, invoke, state
+from waits import wait_until
 
 from workbook.emulator import environment, process_group
 from workbook.emulator.environment import InitFailed, Outcome

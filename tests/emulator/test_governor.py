@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from trials import MakeEnvironment, answer, invoke, state, wait_until
+from trials import MakeEnvironment, answer, invoke, state
+from waits import wait_until
 
 from workbook import emulator
 from workbook.emulator import control_groups, guard

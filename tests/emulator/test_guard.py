@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from trials import state, wait_until
+from trials import state
+from waits import wait_until
 
 from workbook.emulator import guard
 

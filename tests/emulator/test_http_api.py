@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from trials import throttled, wait_until
+from trials import throttled
+from waits import wait_until
 
 from workbook import stack
 from workbook.emulator.corrections import http_api_answers

@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 import pytest
 from bursts import GATED, burst, call, under_way
-from trials import state, wait_until
+from trials import state
+from waits import wait_until
 
 from workbook.calls import invoke
 from workbook.emulator.corrections.probes.concurrency import metric

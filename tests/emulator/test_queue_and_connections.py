@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from stacks import deployed
-from trials import wait_until
+from waits import wait_until
 
 from workbook import database, plans
 from workbook.calls import invoke

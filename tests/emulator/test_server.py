@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
-from trials import state, wait_until
+from trials import state
+from waits import wait_until
 
 from workbook import emulator
 from workbook.emulator import Emulator, server

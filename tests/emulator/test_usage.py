@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from trials import wait_until
+from waits import wait_until
 
 from workbook.emulator.usage import CpuClock, family, peak_memory_bytes
 

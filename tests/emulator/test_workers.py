@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 import pytest
-from trials import wait_until
+from waits import wait_until
 
 from workbook.emulator.corrections.probes.made import function, zipped
 from workbook.emulator.environment import Outcome

@@ -1,7 +1,6 @@
 """What the tests of environments share: one invocation, its answer, and waiting for what must come."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,13 +22,6 @@ def answer(outcome: Outcome) -> object:
     """Return the handler's answer, for an invocation that must have one."""
     assert "response" == outcome.kind, outcome
     return json.loads(outcome.payload)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def state(pid: int) -> str:

@@ -1,7 +1,6 @@
 """The handler that keeps a connection, without Lambda, on a real database."""
 
 import importlib.util
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from pg8000.native import DatabaseError, InterfaceError
+from waits import wait_until
 
 from workbook import database
 
@@ -41,13 +41,6 @@ def start(server: database.Database, monkeypatch: pytest.MonkeyPatch) -> Iterato
         if module.connection:
             module.connection.close()
     wait_until(lambda: server.sessions().open == 0)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def test_an_environment_keeps_its_connection(server: database.Database, start: Callable[[], ModuleType]):
