@@ -14,14 +14,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 import localstack_client.session
 import pytest
+import rehearsals
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from served import served
 
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
-from workbook.targets import Target, artefact, connect, measured_answer
+from workbook.targets import Target, artefact, configured, connect, measured_answer
 
 
 @dataclass
@@ -403,7 +405,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("credentials")
 def test_aws_connects_as_the_named_account(target: Target):
     """Account and cap are named and the credentials agree; the numbers are emulated as long as an emulator answers."""
-    there = connect("aws", endpoint=target.endpoint, account_id="444444444444", cap_usd=1.5)
+    there = connect("aws", endpoint=target.endpoint, region="us-east-1", account_id="444444444444", cap_usd=1.5)
     assert ("aws", 1.5, Provenance.EMULATED) == (there.name, there.cap_usd, there.provenance)
     assert "very-secret" not in repr(there)
 
@@ -412,7 +414,7 @@ def test_aws_connects_as_the_named_account(target: Target):
 def test_aws_refuses_credentials_of_another_account(target: Target):
     """Nothing is made in an account that nobody named."""
     with pytest.raises(TargetError, match="belong to account 444444444444, not to 555555555555"):
-        connect("aws", endpoint=target.endpoint, account_id="555555555555", cap_usd=1)
+        connect("aws", endpoint=target.endpoint, region="us-east-1", account_id="555555555555", cap_usd=1)
 
 
 CONSENTS = [{}, {"account_id": "444444444444"}, {"cap_usd": 1}, {"account_id": "444444444444", "cap_usd": 0}]
@@ -423,7 +425,7 @@ CONSENTS = [{}, {"account_id": "444444444444"}, {"cap_usd": 1}, {"account_id": "
 def test_aws_needs_account_and_cap(listener: Listener, consent: dict):
     """Without consent no call is made at all."""
     with pytest.raises(TargetError, match="only if the account and a cap above zero are named"):
-        connect("aws", endpoint=listener.endpoint, **consent)
+        connect("aws", endpoint=listener.endpoint, region="us-east-1", **consent)
     assert [] == listener.seen
 
 
@@ -435,7 +437,7 @@ def test_aws_without_credentials_says_so(listener: Listener, tmp_path: Path, mon
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(TargetError, match=r"Unable to locate credentials\..* `aws sts get-caller-identity"):
-        connect("aws", endpoint=listener.endpoint, account_id="444444444444", cap_usd=1)
+        connect("aws", endpoint=listener.endpoint, region="us-east-1", account_id="444444444444", cap_usd=1)
     assert [] == listener.seen
 
 
@@ -528,3 +530,24 @@ def test_a_repeated_header_goes_out_as_two_lines_under_one_signature(listener: L
     auth = SigV4Auth(Credentials("000000000000", "emulated"), "execute-api", "us-east-1")
     signature = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)
     assert came["authorization"].endswith(f"Signature={signature}")
+
+
+def test_a_rehearsal_enforces_what_a_policy_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On an emulator that enforces IAM, the target aws may do what its principal's policy allows, and nothing else."""
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"}]}
+    with rehearsals.account(tmp_path) as emulator:
+        for name, value in rehearsals.principal(emulator, policy).items():
+            monkeypatch.setenv(name, value)
+        there = configured("aws")
+        assert ("aws", rehearsals.ACCOUNT_ID, Provenance.EMULATED) == (there.name, there.account_id, there.provenance)
+        there.client("sqs").list_queues()
+        with pytest.raises(ClientError, match="AccessDenied"):
+            there.client("sqs").create_queue(QueueName="q")
+
+
+def test_aws_needs_a_region(monkeypatch: pytest.MonkeyPatch):
+    """No region is taken for granted on a real account."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(TargetError, match="without a region"):
+        configured("aws")

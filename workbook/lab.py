@@ -72,7 +72,7 @@ def undo(journal: Path, sitting: Sitting, target: targets.Target, say: Callable[
         raise TargetError(
             f"What {journal.stem} made is in account {sitting.opened['account_id']}, and this is {target.account_id}.",
             why="Nothing of it would be found here, and it would be forgotten there.",
-            fix="Name the other account in WORKBOOK_AWS_ACCOUNT, then clean again.",
+            fix="Name the other account in WORKBOOK_ACCOUNT, then clean again.",
         )
     removed = stack.teardown(target, sitting.entries, say=say)
     append_line(journal, {"kind": "undone", "of": sitting.opened["at"], "removed": removed})

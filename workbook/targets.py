@@ -284,15 +284,15 @@ def connect(
     name: str,
     *,
     endpoint: str | None = None,
-    region: str = "us-east-1",
+    region: str | None = None,
     account_id: str | None = None,
     cap_usd: float | None = None,
 ) -> Target:
     """Return the target of that name: "embedded", "localstack" or "aws".
 
-    An emulator is found at `endpoint` (LocalStack by default at its usual port) and takes any 12 digits for its account.
-    AWS needs the account and a spending cap in US dollars, and is asked whether the credentials belong to that account. An
-    `endpoint` named for aws rehearses it on an emulator. Numbers are `measured` only if AWS itself answers.
+    An emulator is found at `endpoint` (LocalStack by default at its usual port) and takes any 12 digits for its account,
+    and any region (us-east-1 by default). AWS needs the account, the region and a spending cap in US dollars, and is asked
+    whether the credentials belong to that account. An `endpoint` named for aws rehearses it on an emulator. Numbers are `measured` only if AWS itself answers.
 
     Raises:
         ParameterError: there is no such target, or the account isn't 12 digits.
@@ -316,30 +316,38 @@ def connect(
         _refuse_unless_emulator(name, endpoint)
     if name == "aws":
         return _connect_aws(endpoint, region, account_id, cap_usd)
-    return Target(name, endpoint.rstrip("/"), region, account_id or "000000000000")
+    return Target(name, endpoint.rstrip("/"), region or "us-east-1", account_id or "000000000000")
 
 
 def configured(name: str, *, endpoint: str | None = None) -> Target:
     """Return the target of that name, at the address and with the consent that variables of the environment give.
 
     WORKBOOK_ENDPOINT is the address of an emulator, unless `endpoint` is given, and LOCALSTACK_HOST that of LocalStack;
-    WORKBOOK_AWS_ACCOUNT and WORKBOOK_CAP_USD are the consent to use a real account.
+    WORKBOOK_ACCOUNT and WORKBOOK_MAX_USD are the consent to use a real account, and AWS_REGION or AWS_DEFAULT_REGION names
+    its region. AWS_ENDPOINT_URL may name an emulator on this machine, to rehearse what would happen there.
 
     Raises:
         ParameterError: there is no such target, the amount isn't a number, or LOCALSTACK_HOST is no address.
         TargetError: as `connect` does.
     """
-    cap = os.environ.get("WORKBOOK_CAP_USD")
+    cap = os.environ.get("WORKBOOK_MAX_USD")
     try:
         cap_usd = float(cap) if cap else None
     except ValueError as error:
         raise ParameterError(
-            f"WORKBOOK_CAP_USD={cap!r} is not an amount.",
+            f"WORKBOOK_MAX_USD={cap!r} is not an amount.",
             why="It says what you agree to spend.",
             fix="Give US dollars, such as 2.50.",
         ) from error
-    endpoint = endpoint or (localstack.address() if name == "localstack" else os.environ.get("WORKBOOK_ENDPOINT"))
-    return connect(name, endpoint=endpoint, account_id=os.environ.get("WORKBOOK_AWS_ACCOUNT"), cap_usd=cap_usd)
+    if name == "aws":
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        account_id = os.environ.get("WORKBOOK_ACCOUNT")
+        return connect(
+            name, endpoint=os.environ.get("AWS_ENDPOINT_URL"), region=region, account_id=account_id, cap_usd=cap_usd
+        )
+    if name == "localstack":
+        return connect(name, endpoint=endpoint or localstack.address())
+    return connect(name, endpoint=endpoint or os.environ.get("WORKBOOK_ENDPOINT"))
 
 
 def artefact(name: str, clock: str) -> str | None:
@@ -404,12 +412,18 @@ class _ReadBody(io.BytesIO):
         yield self.read()
 
 
-def _connect_aws(endpoint: str | None, region: str, account_id: str | None, cap_usd: float | None) -> Target:
+def _connect_aws(endpoint: str | None, region: str | None, account_id: str | None, cap_usd: float | None) -> Target:
+    if region is None:
+        raise TargetError(
+            "The target aws was named without a region.",
+            why="What is made in one region isn't seen in another, and prices differ.",
+            fix="Name it in the environment, such as AWS_REGION=eu-west-1.",
+        )
     if account_id is None or cap_usd is None or cap_usd <= 0:
         raise TargetError(
             f"The target aws was named with account {account_id} and a cap of {cap_usd} USD.",
             why="A real account costs money, so it is used only if the account and a cap above zero are named as well.",
-            fix="Name both, as WORKBOOK_AWS_ACCOUNT and WORKBOOK_CAP_USD in the environment, or use the target embedded, which costs nothing.",
+            fix="Name both, as WORKBOOK_ACCOUNT and WORKBOOK_MAX_USD in the environment, or use the target embedded, which costs nothing.",
         )
     provenance = Provenance.MEASURED if endpoint is None else Provenance.EMULATED
     target = Target("aws", endpoint, region, account_id, provenance, cap_usd)

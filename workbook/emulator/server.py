@@ -84,6 +84,7 @@ def start(
     port: int | None = None,
     account_id: str = ACCOUNT_ID,
     registry: Path | None = None,
+    enforce_iam: bool = False,
 ) -> Emulator:
     """Start an emulator on the loopback interface and return it when it answers.
 
@@ -96,6 +97,8 @@ def start(
         port: the port to listen on; by default a free one.
         account_id: the account that unsigned requests belong to.
         registry: the file that records the emulator for `find`.
+        enforce_iam: whether a call needs a policy that allows it. Whoever gives the account's number as access key, as the
+            target embedded does, is the account's root, and may do everything.
 
     Raises:
         SetupError: the port is taken, a folder can't be written, or the emulator did not start: then with its log's end.
@@ -103,13 +106,13 @@ def start(
     """
     governor.setting()
     if registry is None:
-        return _start(log, owner_pid or os.getpid(), port, account_id)
+        return _start(log, owner_pid or os.getpid(), port, account_id, enforce_iam)
     registry.parent.mkdir(parents=True, exist_ok=True)
     with registry.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two processes that start at once, the second finds the first one's
         if running := find(registry):
             return running
-        emulator = _start(log, owner_pid or os.getpid(), port, account_id)
+        emulator = _start(log, owner_pid or os.getpid(), port, account_id, enforce_iam)
         _record(registry, emulator)
     return emulator
 
@@ -158,7 +161,7 @@ def spawn(
     )
 
 
-def _start(log: Path, owner_pid: int, port: int | None, account_id: str) -> Emulator:
+def _start(log: Path, owner_pid: int, port: int | None, account_id: str, enforce_iam: bool) -> Emulator:
     with listen(port) as listener:
         port = listener.getsockname()[1]
         try:
@@ -168,7 +171,8 @@ def _start(log: Path, owner_pid: int, port: int | None, account_id: str) -> Emul
                 # -P: no file that lies in the current folder can pass for a module
                 launch = [sys.executable, "-P", "-m", "workbook.emulator.launch"]
                 what = [folder, f"{listener.fileno()}", f"{owner_pid}"]
-                child = spawn([*launch, *what], listener, settings(folder, port, account_id), folder, output)
+                variables = settings(folder, port, account_id) | ({"AUTH": "true"} if enforce_iam else {})
+                child = spawn([*launch, *what], listener, variables, folder, output)
         except OSError as error:
             raise SetupError(
                 f"The emulator can't be set up: {error}.",

@@ -1,0 +1,42 @@
+"""A rehearsal of the target aws: an emulator that enforces IAM, and a principal with credentials of its own on it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from workbook.emulator import Emulator, start
+from workbook.targets import Target, connect
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+@contextmanager
+def account(folder: Path) -> Iterator[Emulator]:
+    """Start an emulator that enforces IAM in the account ACCOUNT_ID, with its log in the folder."""
+    with start(log=folder / "emulator.log", account_id=ACCOUNT_ID, enforce_iam=True) as emulator:
+        yield emulator
+
+
+def root(emulator: Emulator) -> Target:
+    """Return the account's root, who may do everything."""
+    return connect("embedded", endpoint=emulator.endpoint, region=REGION, account_id=ACCOUNT_ID)
+
+
+def principal(emulator: Emulator, policy: Mapping[str, Any] = ANYTHING, *, name: str = "learner") -> dict[str, str]:
+    """Make a user with that policy, and return the variables with which a shell is that user, and agrees to use the account."""
+    iam = root(emulator).client("iam")
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": emulator.endpoint,
+        "WORKBOOK_ACCOUNT": ACCOUNT_ID,
+        "WORKBOOK_MAX_USD": "5",
+    }
