@@ -233,10 +233,10 @@ class Item:
         return {
             "service": self.part.price.service,
             "what": self.what,
-            "quantity": _rounded(self.part.quantity, 6),
+            "quantity": rounded(self.part.quantity, 6),
             "unit": self.part.price.unit,
             "unit_price_usd": self.part.price.usd,
-            "cost_usd": _rounded(self.part.cost_usd, 6),
+            "cost_usd": rounded(self.part.cost_usd, 6),
         }
 
 
@@ -273,7 +273,7 @@ class Bill:
         """Return the bill as plain values: amounts as Decimal, the total rounded to the cent, days as in ISO 8601."""
         return {
             "items": [item.to_facts() for item in self.items],
-            "total_usd": _rounded(self.total_usd, 2),
+            "total_usd": rounded(self.total_usd, 2),
             "price_dates": [dict(dated) for dated in dict.fromkeys(map(_dated, self.prices))],
             "assumptions": list(self.assumptions),
         }
@@ -286,7 +286,7 @@ class Bill:
             rows.append((line["service"], item.what, quantity, line["unit"], each, _cents(item.part.cost_usd)))
         rows.append(("a month", str(Provenance.PRICED), "", "", "", _cents(self.total_usd)))
         notes = [*self.assumptions, *_seen(self.prices)]
-        return "\n".join([*_table(rows, right={2, 4, 5}), "", *(f"- {note}" for note in notes)])
+        return "\n".join([*laid_out(rows, right={2, 4, 5}), "", *(f"- {note}" for note in notes)])
 
     __repr__ = _repr_markdown_ = __str__
 
@@ -302,7 +302,7 @@ def bill(scenario: Scenario) -> Bill:
 
 
 @dataclass(frozen=True)
-class _Usage:
+class Usage:
     """How much of what has a price a month uses, and the allowance that a free tier may hold for it."""
 
     what: str
@@ -312,46 +312,65 @@ class _Usage:
     free_sku: str | None = None
 
 
-def _usage(scenario: Scenario) -> Iterator[_Usage]:
+def _usage(scenario: Scenario) -> Iterator[Usage]:
     requests, duration = scenario.requests_per_month, scenario.duration_gb_s
     cpu = scenario.architecture.removesuffix("_64")  # as the book calls it
     if scenario.is_provisioned:  # "The Lambda free tier does not apply": https://aws.amazon.com/lambda/pricing/
         ready = scenario.provisioned_gb_s
-        yield _Usage("requests", "Lambda", "requests", requests)
-        yield _Usage("environments, provisioned", "Lambda", f"provisioned-concurrency-{cpu}", ready)
-        yield _Usage("duration, provisioned", "Lambda", f"provisioned-duration-{cpu}", duration)
+        yield Usage("requests", "Lambda", "requests", requests)
+        yield Usage("environments, provisioned", "Lambda", f"provisioned-concurrency-{cpu}", ready)
+        yield Usage("duration, provisioned", "Lambda", f"provisioned-duration-{cpu}", duration)
     else:
-        yield _Usage("requests", "Lambda", "requests", requests, "free-requests")
-        yield _Usage("duration", "Lambda", f"duration-{cpu}", duration, "free-duration")
+        yield Usage("requests", "Lambda", "requests", requests, "free-requests")
+        yield Usage("duration", "Lambda", f"duration-{cpu}", duration, "free-duration")
 
     if scenario.gateway == "rest":
-        yield _Usage("REST API", "API Gateway", "rest-requests", requests, "free-rest-requests")
+        yield Usage("REST API", "API Gateway", "rest-requests", requests, "free-rest-requests")
     elif scenario.gateway == "http":
-        yield _Usage("HTTP API", "API Gateway", "http-requests", scenario.metered_requests, "free-http-requests")
+        yield Usage("HTTP API", "API Gateway", "http-requests", scenario.metered_requests, "free-http-requests")
     elif scenario.gateway == "websocket":
         messages, minutes = scenario.metered_messages, scenario.websocket.connection_minutes
-        yield _Usage("WebSocket API", "API Gateway", "websocket-messages", messages, "free-websocket-messages")
-        yield _Usage("WebSocket API", "API Gateway", "websocket-connection-minutes", minutes, "free-websocket-minutes")
+        yield Usage("WebSocket API", "API Gateway", "websocket-messages", messages, "free-websocket-messages")
+        yield Usage("WebSocket API", "API Gateway", "websocket-connection-minutes", minutes, "free-websocket-minutes")
 
     logs, out = scenario.log_gb, scenario.out_gb
-    yield _Usage("logs, coming in", "CloudWatch Logs", "ingest-lambda-vended", logs, "free-ingest-storage-scan")
-    yield _Usage("out to the internet", "Data transfer", "out-internet", out, "out-internet-free")
+    yield Usage("logs, coming in", "CloudWatch Logs", "ingest-lambda-vended", logs, "free-ingest-storage-scan")
+    yield Usage("out to the internet", "Data transfer", "out-internet", out, "out-internet-free")
 
 
-def _priced(usage: _Usage, scenario: Scenario) -> Iterator[Item]:
-    free = Decimal(0)
-    if usage.free_sku in _FREE[scenario.free_tier]:
-        free = min(usage.quantity, price(usage.service, usage.free_sku, region="global").tier_to)
+def _priced(usage: Usage, scenario: Scenario) -> Iterator[Item]:
+    is_free = usage.free_sku in _FREE[scenario.free_tier]
+    return lines(usage, region=scenario.region, free=allowance(usage) if is_free else Decimal(0))
+
+
+def allowance(usage: Usage) -> Decimal:
+    """Return how many units of what is used a month has for nothing, for as long as an offer lasts.
+
+    Raises:
+        ParameterError: the price book has no such allowance.
+    """
+    return price(usage.service, usage.free_sku, region="global").tier_to
+
+
+def lines(usage: Usage, *, region: str, free: Decimal = Decimal(0)) -> Iterator[Item]:
+    """Yield the lines of a bill for what is used in a region, of which up to `free` units cost nothing.
+
+    Raises:
+        ParameterError: the price book lacks a price that is needed.
+    """
+    free = min(usage.quantity, free)
+    if free:
         for part in cost(usage.service, usage.free_sku, free, region="global"):
             yield Item(f"{usage.what}, free tier", part)
-    for part in cost(usage.service, usage.sku, usage.quantity - free, region=scenario.region, used=free):
+    for part in cost(usage.service, usage.sku, usage.quantity - free, region=region, used=free):
         beyond = part.price.tier_from
         yield Item(f"{usage.what}, beyond {beyond:,}" if beyond else usage.what, part)
 
 
-_ALWAYS_FREE = {"free-requests", "free-duration", "free-ingest-storage-scan", "out-internet-free"}
+# Of those that the book knows: what every account has each month, whenever it was made. SQS's is "free-requests", too.
+ALWAYS_FREE = frozenset({"free-requests", "free-duration", "free-ingest-storage-scan", "out-internet-free"})
 _FIRST_YEAR = {"free-rest-requests", "free-http-requests", "free-websocket-messages", "free-websocket-minutes"}
-_FREE = {"none": set(), "current": _ALWAYS_FREE, "legacy": _ALWAYS_FREE | _FIRST_YEAR}
+_FREE = {"none": set(), "current": ALWAYS_FREE, "legacy": ALWAYS_FREE | _FIRST_YEAR}
 
 _GATEWAYS = {
     "none": "No gateway: callers reach the function by its URL or through the SDK, and pay for neither.",
@@ -438,16 +457,17 @@ def _started(step_kb: int, size_kb: Decimal) -> Decimal:
     return max(_up(size_kb / step_kb), Decimal(1))  # an empty one counts, too
 
 
-def _rounded(amount: Decimal, digits: int) -> Decimal:
+def rounded(amount: Decimal, digits: int) -> Decimal:
+    """Return the amount with so many decimals, halves away from zero."""
     return amount.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE)
 
 
 def _cents(amount_usd: Decimal) -> str:
-    cents = _rounded(amount_usd, 2)
+    cents = rounded(amount_usd, 2)
     return "<0.01" if amount_usd and not cents else f"{cents:,}"
 
 
-def _table(rows: list[tuple[str, ...]], *, right: set[int]) -> list[str]:
+def laid_out(rows: list[tuple[str, ...]], *, right: set[int]) -> list[str]:
     """Lay out rows under their first one as a Markdown table that is also aligned as text."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ruler = tuple("-" * (width - 1) + (":" if index in right else "-") for index, width in enumerate(widths))

@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbook import behaviours, calls, capabilities, claims, database, emulator, plans, stack, targets, tuner
+from workbook import behaviours, calls, capabilities, claims, database, emulator, plans, stack, targets, tuner, usage
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.frames import frame
@@ -33,6 +33,11 @@ RESULTS = ROOT / "data" / "results"
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")  # what is left of a bucket name's 63 characters
 _SOON = {"Delay": 0.05, "MaxAttempts": 2400}  # botocore's waiter looks once a second, which is long beside a cold start
 REGISTRY = RESULTS / ".emulator.json"  # the emulator that the kernels of one JupyterLab share
+
+
+def template(lesson: str) -> Path:
+    """Return where the template of a lesson is, if it has one."""
+    return ROOT / "infra" / f"{lesson}.yaml"
 
 
 def new_run_id() -> str:
@@ -75,7 +80,9 @@ def undo(journal: Path, sitting: Sitting, target: targets.Target, say: Callable[
             fix="Name the other account in WORKBOOK_ACCOUNT, then clean again.",
         )
     removed = stack.teardown(target, sitting.entries, say=say)
-    append_line(journal, {"kind": "undone", "of": sitting.opened["at"], "removed": removed})
+    append_line(
+        journal, {"kind": "undone", "at": datetime.now(UTC).isoformat(), "of": sitting.opened["at"], "removed": removed}
+    )
     return removed
 
 
@@ -128,7 +135,7 @@ class Lab:
         """
         deployed = stack.deploy(
             self.target,
-            ROOT / "infra" / f"{self.lesson}.yaml",
+            template(self.lesson),
             name=self.name(self.lesson.replace("_", "-")),
             tags={"workbook:run": self.run_id, "workbook:lesson": self.lesson},
             remember=self._remember,
@@ -439,6 +446,8 @@ class Lab:
     def close(self) -> None:
         """Take away everything that this sitting made, as the journal knows it, and say what went."""
         ended = self._end_database()
+        if self.target.meter:
+            self.target.meter.read_reports(self.target)
         own = [sitting for sitting in pending(self._journal) if sitting.opened["at"] == self._opened_at]
         removed = [thing for sitting in own for thing in undo(self._journal, sitting, self.target)]
         if not (ended or removed):
@@ -543,6 +552,8 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
         endpoint = _shared_emulator().endpoint
     connected = capabilities.known(targets.configured(target, endpoint=endpoint))
     folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
+    if connected.name == "aws":
+        connected = usage.metered(connected, folder, lesson, template(lesson))
     lab = Lab(lesson, connected, folder, run_id, seed)
     lab.open()
     print(lab)

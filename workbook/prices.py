@@ -89,6 +89,24 @@ def price(service: str, sku: str, *, region: str = "us-east-1", usage: float | D
     return _price(row)
 
 
+def dearest(service: str, sku: str) -> Price:
+    """Return the highest price of a first unit that the book has for this, over all regions: a bound for those it lacks.
+
+    Raises:
+        ParameterError: the book has no price of it in any region.
+    """
+    rows = _among(_book(), "service", service, f"The price book has no service {service!r}.")
+    rows = _among(rows, "sku", sku, f"{service} has no sku {sku!r} in the price book.")
+    known = [_price(row) for row in rows if row["price_usd"] and not _tier(row)[0]]
+    if not known:
+        raise ParameterError(
+            f"Nobody has confirmed the price of {service} {sku} in any region.",
+            why="Without a price there is no bound either.",
+            fix="Fill in a row of data/reference/prices.csv with its source.",
+        )
+    return max(known, key=lambda price: price.usd)
+
+
 def cost(
     service: str, sku: str, quantity: Decimal | int, *, region: str = "us-east-1", used: Decimal | int = 0
 ) -> list[Slice]:

@@ -4,6 +4,7 @@ There are three targets and one code path: `embedded` and `localstack` are emula
 account. What differs between them stands in this module and nowhere else.
 """
 
+import base64
 import functools
 import io
 import ipaddress
@@ -17,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import boto3
@@ -102,6 +103,16 @@ class HttpAnswer:
     took_ms: float
 
 
+class Meter(Protocol):
+    """What sees every call of a target before it goes, and may refuse it; what it returns is told the answer."""
+
+    def ask(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """Count a call, or raise TargetError. The service of a request to an API or a function URL is "http"."""
+
+    def read_reports(self, target: "Target") -> None:
+        """Count what functions did by themselves, from their logs."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One place that AWS calls go to. `connect` makes it and checks it."""
@@ -113,6 +124,7 @@ class Target:
     provenance: Provenance = Provenance.EMULATED
     cap_usd: float | None = None  # what the learner agreed to spend; on aws only
     found: localstack.Found | None = field(default=None, compare=False)  # by trying; on localstack only
+    meter: Meter | None = field(default=None, compare=False)  # on aws only
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -216,10 +228,15 @@ class Target:
         if sign:
             credentials = self._session.get_credentials().get_frozen_credentials()
             SigV4Auth(credentials, _signing_name(url), self.region).add_auth(request)
+        asked = {"url": url, "size_bytes": len(request.data)}
+        ticket = self.meter.ask("http", method, asked) if self.meter else None
         try:
-            return self._exchange(_prepared(request, repeated), timeout_s)
+            answer = self._exchange(_prepared(request, repeated), timeout_s)
         except _NO_ANSWER as error:
             raise self._no_answer(error) from error
+        if ticket:
+            ticket.answered(answer.status, len(answer.body))
+        return answer
 
     def _door(self, url: str) -> tuple[str, dict[str, str]]:
         """Return where a request for a URL goes, and the headers that it needs on its way.
@@ -265,7 +282,19 @@ class Target:
         with _client_creation:
             client = self._session.client(service, endpoint_url=self.endpoint, config=config)
         client.meta.events.register("after-call-error", self._on_call_error)
+        if self.meter:
+            client.meta.events.register("provide-client-params", self._on_call)
+            client.meta.events.register("after-call", self._on_answer)
         return client
+
+    def _on_call(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        """Ask the meter before a call is built, so that what it refuses never goes."""
+        context["ticket"] = self.meter.ask(model.service_model.service_name, model.name, params)
+
+    def _on_answer(self, http_response: Any, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        size_bytes = int(http_response.headers.get("content-length") or 0)
+        log = base64.b64decode(parsed.get("LogResult") or "").decode(errors="replace")
+        context["ticket"].answered(http_response.status_code, size_bytes, log)
 
     def _on_call_error(self, exception: Exception, **_: Any) -> None:
         """Put one sentence in the place of a connection error. botocore asks this once, after the last attempt."""
