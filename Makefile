@@ -14,7 +14,7 @@ FOR := $(if $(TARGET),--target $(TARGET))
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-localstack lab doctor clean bench upstream fidelity picture strip
+.PHONY: help run test test-localstack lab doctor clean bench upstream fidelity picture strip usage
 
 help:
 	@echo "make run       run every lesson and keep what they find out; on LocalStack: make run TARGET=localstack"
@@ -27,6 +27,7 @@ help:
 	@echo "make picture   draw the README's picture anew"
 	@echo "make upstream  try the newest emulator, and say which corrections it still needs"
 	@echo "make fidelity  ask every emulator what it does as AWS, and write docs/fidelity.md"
+	@echo "make usage     count on the emulator what lessons would call on AWS, and write what that costs into docs/aws.md"
 	@echo "make test-localstack  run the lessons on LocalStack's own code, and compare it with ours"
 
 run: $(READY)
@@ -49,6 +50,12 @@ bench: $(READY)
 
 picture: $(READY)
 	@$(BIN)/python -m workbook picture
+
+# A lesson that fails is not counted, and says why.
+usage: $(READY)
+	@out=$$(mktemp -d) && rehearse="$(BIN)/python tests/rehearsals.py $(BIN)/python -m workbook run --target aws" && \
+	  $$rehearse --quick --out "$$out/quick" && $$rehearse --out "$$out/default" && \
+	  $(BIN)/python -m workbook.forecast "$$out/quick" "$$out/default" && rm -r "$$out"
 
 upstream: $(READY)
 	@$(BIN)/python -m workbook.emulator.upstream

@@ -1,6 +1,13 @@
-"""A rehearsal of the target aws: an emulator that enforces IAM, and a principal with credentials of its own on it."""
+"""A rehearsal of the target aws: an emulator that enforces IAM, and a principal with credentials of its own on it.
+
+`python tests/rehearsals.py COMMAND ...` runs a command as such a principal, in an account that ends with it.
+"""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,3 +47,13 @@ def principal(emulator: Emulator, policy: Mapping[str, Any] = ANYTHING, *, name:
         "WORKBOOK_ACCOUNT": ACCOUNT_ID,
         "WORKBOOK_MAX_USD": "5",
     }
+
+
+def main(command: list[str]) -> int:
+    """Run a command in an account of its own, and return its exit status."""
+    with tempfile.TemporaryDirectory() as folder, account(Path(folder)) as emulator:
+        return subprocess.run(command, env=os.environ | principal(emulator), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -23,6 +23,7 @@ KEYS = {
     "latency_published.csv": ["source", "door", "metric"],
     "prices.csv": ["service", "sku", "region", "tier_from"],
     "quotas.csv": ["service", "group", "quota"],
+    "usage.csv": ["lesson", "mode"],
     "warm_durations_published.csv": ["date", "workload", "runtime", "arch", "memory_mb"],
 }
 # What has to be looked up again sooner than the rest: README, "prices.csv".

@@ -27,6 +27,8 @@ examples:
   python -m workbook run --only 00 01 --quick   two lessons, with fewer repeats
   python -m workbook run --set repeats=50       another value for a parameter of the notebooks
   python -m workbook run --resume               what the newest run left undone
+  python -m workbook run --target aws --plan    what all lessons would make, call and cost there
+  python -m workbook spent                      what the newest run has spent so far
   python -m workbook cost docs/api.json         what a month of that API costs on AWS
   python -m workbook clean --keep 5             all but the five newest run folders go
   python -m workbook doctor                     whether this machine is ready
@@ -93,6 +95,11 @@ def _run(options: argparse.Namespace) -> int:
     asked = {name: value for name, value in vars(options).items() if name != "command"}
     if "answers" in asked:
         asked["answers"] = runs.Answers(asked["answers"])
+    if asked.pop("plan", False):
+        for name in ("jobs", "cell_limit_s"):
+            asked.pop(name, None)
+        print(runs.planned(**asked))
+        return 0
     return runs.run(**asked).exit_status
 
 
@@ -100,6 +107,13 @@ def _clean(options: argparse.Namespace) -> int:
     from workbook import runs
 
     return 0 if runs.clean(keep=options.keep) else 1
+
+
+def _spent(options: argparse.Namespace) -> int:
+    from workbook import runs
+
+    print(runs.spent(options.folder))
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -147,6 +161,16 @@ def _parser() -> argparse.ArgumentParser:
         "--keep", type=_count, default=0, metavar="N", help="keep the N newest run folders (default: none)"
     )
     clean.set_defaults(command=_clean)
+
+    spent = commands.add_parser(
+        "spent",
+        help="say what a run on AWS has spent so far",
+        description="Say what a run on AWS has spent so far, item by item, as far as its calls were counted.",
+    )
+    spent.add_argument(
+        "folder", type=Path, nargs="?", metavar="FOLDER", help="the run folder (default: the newest one)"
+    )
+    spent.set_defaults(command=_spent)
 
     check = commands.add_parser(
         "doctor",
@@ -216,6 +240,9 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     what.add_argument(
         "--notebooks", type=Path, metavar="FOLDER", help="another folder of notebooks (default: notebooks)"
+    )
+    what.add_argument(
+        "--plan", action="store_true", help="say what it would make, call, take and cost on AWS, and stop"
     )
     how = run.add_argument_group("how to run it")
     how.add_argument("--jobs", type=_count, metavar="N", help="notebooks side by side (default: 2)")

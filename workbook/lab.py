@@ -22,7 +22,21 @@ from typing import Any
 
 import pandas as pd
 
-from workbook import behaviours, calls, capabilities, claims, database, emulator, plans, stack, targets, tuner, usage
+from workbook import (
+    behaviours,
+    calls,
+    capabilities,
+    claims,
+    database,
+    emulator,
+    forecast,
+    lessons,
+    plans,
+    stack,
+    targets,
+    tuner,
+    usage,
+)
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
 from workbook.frames import frame
@@ -32,12 +46,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "data" / "results"
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")  # what is left of a bucket name's 63 characters
 _SOON = {"Delay": 0.05, "MaxAttempts": 2400}  # botocore's waiter looks once a second, which is long beside a cold start
+PLANNED = "WORKBOOK_PLANNED"  # set in kernels of a run, whose plan was agreed to before it began
 REGISTRY = RESULTS / ".emulator.json"  # the emulator that the kernels of one JupyterLab share
-
-
-def template(lesson: str) -> Path:
-    """Return where the template of a lesson is, if it has one."""
-    return ROOT / "infra" / f"{lesson}.yaml"
 
 
 def new_run_id() -> str:
@@ -135,7 +145,7 @@ class Lab:
         """
         deployed = stack.deploy(
             self.target,
-            template(self.lesson),
+            forecast.template(self.lesson),
             name=self.name(self.lesson.replace("_", "-")),
             tags={"workbook:run": self.run_id, "workbook:lesson": self.lesson},
             remember=self._remember,
@@ -538,7 +548,7 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
         ParameterError: the run id can't stand in a name, there is no such target, or the spending cap is not a number.
         SetupError: the emulator can't be started, or the run folder can't be written.
         TargetError: the endpoint is not what the target's name says, LocalStack doesn't answer or can't run a function, or
-            the account is not allowed.
+            the account is not allowed; or the plan of the lesson is above the spending cap.
     """
     run_id = run_id or new_run_id()
     if not (isinstance(run_id, str) and _RUN_ID.fullmatch(run_id)):
@@ -553,7 +563,11 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     connected = capabilities.known(targets.configured(target, endpoint=endpoint))
     folder = Path(os.environ.get("WORKBOOK_RUN_FOLDER") or RESULTS / run_id)
     if connected.name == "aws":
-        connected = usage.metered(connected, folder, lesson, template(lesson))
+        if PLANNED not in os.environ:
+            planned = forecast.plan([lessons.find(lesson)], connected.region)
+            print(f"{planned}\n")
+            planned.agree(connected, already=usage.spent(folder))
+        connected = usage.metered(connected, folder, lesson, forecast.template(lesson))
     lab = Lab(lesson, connected, folder, run_id, seed)
     lab.open()
     print(lab)

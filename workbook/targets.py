@@ -369,7 +369,7 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
             fix="Give US dollars, such as 2.50.",
         ) from error
     if name == "aws":
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = named_region()
         account_id = os.environ.get("WORKBOOK_ACCOUNT")
         return connect(
             name, endpoint=os.environ.get("AWS_ENDPOINT_URL"), region=region, account_id=account_id, cap_usd=cap_usd
@@ -377,6 +377,20 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
     if name == "localstack":
         return connect(name, endpoint=endpoint or localstack.address())
     return connect(name, endpoint=endpoint or os.environ.get("WORKBOOK_ENDPOINT"))
+
+
+def named_region() -> str | None:
+    """Return the region that the environment names for AWS, or None."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+def no_region() -> TargetError:
+    """Return what is wrong if none is named."""
+    return TargetError(
+        "The target aws was named without a region.",
+        why="What is made in one region isn't seen in another, and prices differ.",
+        fix="Name it in the environment, such as AWS_REGION=eu-west-1.",
+    )
 
 
 def artefact(name: str, clock: str) -> str | None:
@@ -443,11 +457,7 @@ class _ReadBody(io.BytesIO):
 
 def _connect_aws(endpoint: str | None, region: str | None, account_id: str | None, cap_usd: float | None) -> Target:
     if region is None:
-        raise TargetError(
-            "The target aws was named without a region.",
-            why="What is made in one region isn't seen in another, and prices differ.",
-            fix="Name it in the environment, such as AWS_REGION=eu-west-1.",
-        )
+        raise no_region()
     if account_id is None or cap_usd is None or cap_usd <= 0:
         raise TargetError(
             f"The target aws was named with account {account_id} and a cap of {cap_usd} USD.",

@@ -222,6 +222,10 @@ class Shape:
             *(self.by_itself(end) for end in self.functions if end not in self.polled for _ in range(_ATTEMPTS))
         )
 
+    def polls(self, seconds: int) -> dict[str, Decimal]:
+        """Return what event source mappings ask their queues in so many seconds, messages or none."""
+        return {"sqs_requests": len(self.polled) * _POLLS_PER_S * Decimal(seconds)} if self.polled else {}
+
     def _own(self, function: str) -> list[tuple[str, tuple[str, str]]]:
         return [(end, found) for end, found in self.functions.items() if function.endswith(end)]
 
@@ -242,7 +246,7 @@ class Meter:
 
     def __init__(self, file: Path, *, region: str, shape: Shape | None = None, cap_usd: float | None = None) -> None:
         self._file, self._region, self._shape = file, region, shape or Shape()
-        self._cap_usd = None if cap_usd is None else Decimal(str(cap_usd))
+        self._cap_usd = cap_usd
         self._lock = threading.Lock()
         self._spent_usd = self._others_usd = Decimal(0)
         self._look_at_s = 0.0  # when to read again what was spent, on the monotonic clock
@@ -355,9 +359,9 @@ class Meter:
                     self._spent_usd = other_usd  # what stands goes on costing
                 else:
                     self._others_usd += other_usd
-        if (spent_usd := self._spent_usd + self._others_usd) >= self._cap_usd:
+        if (spent_usd := self._spent_usd + self._others_usd) >= Decimal(str(self._cap_usd)):
             raise TargetError(
-                f"This run has spent about {usd(spent_usd)} USD at list price, and WORKBOOK_MAX_USD is {self._cap_usd:f}: "
+                f"This run has spent about {usd(spent_usd)} USD at list price, and WORKBOOK_MAX_USD is {self._cap_usd:g}: "
                 f"{service} {operation} was not sent.",
                 why="It could cost more than you agreed to.",
                 fix="Take away what stands with `python -m workbook clean`, or raise WORKBOOK_MAX_USD and go on.",
@@ -448,7 +452,7 @@ def _standing(service: str, operation: str, parameters: Mapping[str, Any], shape
     """Return what goes on being used from a call on, or what ends with it."""
     match service, operation:
         case "cloudformation", "CreateChangeSet" | "CreateStack" if shape.polled:
-            polls = {"sqs_requests": f"{len(shape.polled) * _POLLS_PER_S:f}"}
+            polls = {name: f"{amount:f}" for name, amount in shape.polls(1).items()}
             return {"stands": _stack_name(parameters["StackName"]), "per_s": polls, "step_s": 1}
         case "cloudformation", "DeleteStack":
             return {"ends": _stack_name(parameters["StackName"])}
@@ -471,6 +475,11 @@ class Spent:
 
     bill: Bill
     called: Mapping[str, int]
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return it as plain values, as `run.json` keeps it."""
+        sums = {"list_usd": float(self.bill.list_usd), "after_free_usd": float(self.bill.charged_usd)}
+        return {"region": self.bill.region, **sums, "called": dict(self.called)}
 
     def __str__(self) -> str:
         by_service = Counter()
@@ -500,13 +509,21 @@ def spent(run_folder: Path) -> Spent | None:
     regions = [line["region"] for line in lines if "region" in line]
     if not regions:
         return None
-    called = Counter(line["call"] for line in lines if not line["call"].endswith(_NO_CALL))
-    return Spent(bill(added(*(_used_in(file) for file in files)), regions[0]), called)
+    return Spent(bill(added(*map(_used_in, files)), regions[0]), _called(lines))
 
 
 def used(run_folder: Path, lesson: str) -> dict[str, Decimal]:
     """Return what one lesson of a run folder has used, by the names of `BILLED`."""
     return _used_in(metered_file(run_folder, lesson))
+
+
+def called(run_folder: Path, lesson: str) -> Counter[str]:
+    """Return how often one lesson of a run folder called each operation, such as "lambda Invoke"."""
+    return _called(read_lines(metered_file(run_folder, lesson)))
+
+
+def _called(lines: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    return Counter(line["call"] for line in lines if not line["call"].endswith(_NO_CALL))
 
 
 def metered_file(run_folder: Path, lesson: str) -> Path:

@@ -25,7 +25,7 @@ from papermill.engines import Engine, NotebookExecutionManager, papermill_engine
 from workbook import emulator, targets
 from workbook.emulator.guard import Guard
 from workbook.errors import NotebookError, WorkbookError
-from workbook.lab import RESULTS
+from workbook.lab import PLANNED, RESULTS
 from workbook.lessons import Lesson
 from workbook.records import read_lines
 from workbook.runs.folder import Outcome, RunFolder, Status
@@ -235,6 +235,8 @@ class Execution:
         environment.pop("PYTHONSTARTUP", None)
         if self._emulator:
             environment["WORKBOOK_ENDPOINT"] = self._emulator.endpoint
+        if self._arguments["target"] == "aws":
+            environment[PLANNED] = "yes"
         if self._target and self._target.found:
             environment |= self._target.found.to_environment()
         return environment

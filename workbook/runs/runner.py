@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from nbformat import NotebookNode
 
-from workbook import capabilities, targets
+from workbook import capabilities, forecast, targets, usage
 from workbook.errors import ParameterError
 from workbook.lab import RESULTS, new_run_id
 from workbook.lessons import FOLDER, Lesson
@@ -128,11 +128,15 @@ def run(
     _check_folder(folder, earlier, request)
     prepared = _prepare(request, run_id)
     target = _find(request.target)
+    executions = [Execution(*parts, folder, target=target, cell_limit_s=cell_limit_s) for parts in prepared]
+    outcomes = {one["name"]: Outcome.from_facts(one) for one in earlier.get("notebooks", ())}
+    todo = [execution for execution in executions if not _is_done(outcomes.get(execution.lesson.name), execution)]
+    if request.target == "aws":
+        planned = _plan(request, [execution.lesson for execution in todo], target.region)
+        screen.say(f"{planned}\n")
+        planned.agree(target, already=usage.spent(folder.path))
 
     with folder, _caught_signals() as caught:
-        executions = [Execution(*parts, folder, target=target, cell_limit_s=cell_limit_s) for parts in prepared]
-        outcomes = {one["name"]: Outcome.from_facts(one) for one in earlier.get("notebooks", ())}
-        todo = [execution for execution in executions if not _is_done(outcomes.get(execution.lesson.name), execution)]
         outcomes |= {execution.lesson.name: execution.pending for execution in todo}
         facts = {
             "run_id": run_id,
@@ -166,10 +170,13 @@ def run(
 
         ordered = tuple(outcomes[name] for name in sorted(outcomes))
         folder.write_summaries(ordered)
-        folder.write_report(facts | {"finished": _now()}, ordered)
+        cost = usage.spent(folder.path)
+        folder.write_report(facts | {"finished": _now()} | ({"spent": cost.to_facts()} if cost else {}), ordered)
         report = Report(folder.path, ordered, time.monotonic() - begun_s, caught[0] if caught else None)
         screen.close(ordered)
         screen.say(f"\n{report}")
+        if cost:
+            screen.say(str(cost))
     return report
 
 
@@ -182,6 +189,47 @@ def _prepare(request: Request, run_id: str) -> list[tuple[Lesson, NotebookNode, 
     chosen = choose(request.notebooks, request.only)
     given = arguments(chosen, request.settings, run_id=run_id, target=request.target, quick=request.quick)
     return [(notebook.lesson, notebook.prepare(request.answers), given[notebook.name]) for notebook in chosen]
+
+
+def planned(*, out: Path | None = None, resume: bool = False, results: Path = RESULTS, **asked: Any) -> forecast.Plan:
+    """Return what a run would make, call, take and cost on AWS, without asking AWS; `asked` is as for `run`.
+
+    The region is the one that the environment names. A target that isn't aws costs nothing, and may go without: the
+    prices are those of us-east-1 then.
+
+    Raises:
+        ParameterError, NotebookError: as `run` does.
+        TargetError: the target is aws, and the environment names no region.
+    """
+    earlier = RunFolder(out or _newest(results)).read() if resume else {}
+    request = Request(**({**vars(Request.from_facts(earlier)), **asked} if resume else asked))
+    region = targets.named_region()
+    if region is None and request.target == "aws":
+        raise targets.no_region()
+    chosen = [lesson for lesson, *_ in _prepare(request, "planned")]
+    return _plan(request, chosen, region or "us-east-1")
+
+
+def spent(folder: Path | None = None, *, results: Path = RESULTS) -> str:
+    """Return in words, and item by item, what a run has spent so far: the newest one, or the one in a folder.
+
+    Raises:
+        ParameterError: there is no run, or nothing was counted in it.
+    """
+    folder = folder or _newest(results)
+    found = usage.spent(folder)
+    if found is None:
+        raise ParameterError(
+            f"Nothing was counted in {shown(folder)}.",
+            why="Only calls to the target aws are counted, as no other costs money.",
+            fix="Name the folder of a run on AWS.",
+        )
+    return f"{found.bill}\n\n{found}"
+
+
+def _plan(request: Request, chosen: Sequence[Lesson], region: str) -> forecast.Plan:
+    repeats = request.settings.get("repeats")  # a whole number, as `_prepare` has seen to
+    return forecast.plan(chosen, region, quick=request.quick, repeats=int(repeats) if repeats else None)
 
 
 def _find(name: str) -> targets.Target | None:
