@@ -153,7 +153,7 @@ class Plan:
             rows.append((part.lesson.name, *map(str, counts), *cost))
         sums = (sum(x.stacks for x in self.parts), sum(x.resources.total() for x in self.parts))
         calls, minutes = sum(part.calls for part in self.parts), sum(part.lesson.minutes for part in self.parts)
-        counts = (*sums, calls, minutes)
+        counts = (*sums, f"{calls:,}", minutes)
         rows.append(("together", *map(str, counts), usd(self.bill.list_usd), usd(self.bill.charged_usd)))
         table = laid_out(rows, right={1, 2, 3, 4, 5, 6})
         return "\n".join([f"The plan, in {self.region}", "", *table, "", *(f"- {note}" for note in self.notes())])

@@ -61,6 +61,8 @@ _ADDS = ("Create", "Put", "Update", "Execute", "Invoke", "Publish", "Start", "Se
 # https://aws.amazon.com/s3/pricing/: "PUT, COPY, POST, LIST" have one price, "GET, SELECT, and all other requests" another;
 # deleting is free.
 _S3_READS = ("Get", "Head", "Select")
+# Their first tiers cost the same wherever the book has both.
+_AS_MUCH = {"ingest-lambda-vended": ("ingest-standard",)}
 _STORED = Decimal(1) / 30  # of a month: what a day costs, as stacks expire after one
 KB = 1024
 
@@ -91,14 +93,14 @@ BY_HANDLER: dict[str, dict[str, int]] = {
 class Bill:
     """What some usage costs in a region at list price, and after what every account has free each month.
 
-    `borrowed` are prices that the book lacks for the region, each replaced by the dearest that it has for another one.
+    `borrowed` is what the book has no price of in that region, each with the price that stands in for it.
     `unpriced` is what has no price at all. It is in neither sum.
     """
 
     region: str
     items: tuple[costs.Item, ...]
     charged: tuple[costs.Item, ...]
-    borrowed: tuple[Price, ...]
+    borrowed: tuple[tuple[costs.Usage, Price], ...]
     unpriced: tuple[str, ...]
 
     @property
@@ -113,10 +115,11 @@ class Bill:
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader has to know about the sums, a sentence each."""
-        for price in self.borrowed:
+        for usage, price in self.borrowed:
+            same, dearest = f"{price.sku}, the same where it has both", f"{price.region}, the dearest that it has"
             yield (
-                f"The book has no price of {price.service} {price.sku} in {self.region}; that of {price.region} stands in "
-                "for it, the dearest that it has."
+                f"The book has no price of {usage.service} {usage.sku} in {self.region}; that of "
+                f"{same if price.region == self.region else dearest}, stands in for it."
             )
         if self.unpriced:
             yield f"Without a price, and in no sum: {', '.join(self.unpriced)}."
@@ -142,7 +145,7 @@ def bill(used: Amounts, region: str) -> Bill:
             continue
         usage = costs.Usage(*BILLED[name][:3], quantity, BILLED[name][3])
         try:
-            where = _where(usage, region, borrowed)
+            usage, where = _known(usage, region, borrowed)
         except ParameterError:
             unpriced.append(f"{usage.service} {usage.sku}")
             continue
@@ -560,14 +563,25 @@ def _stood(lines: list[dict[str, Any]], undone: list[str]) -> Iterator[Amounts]:
         yield {name: Decimal(per_s) * steps_s for name, per_s in line["per_s"].items()}
 
 
-def _where(usage: costs.Usage, region: str, borrowed: list[Price]) -> str:
-    """Return the region whose price is to be taken: the one asked for, or else the dearest that the book has."""
-    try:
-        prices.price(usage.service, usage.sku, region=region)
-    except ParameterError:
-        borrowed.append(prices.dearest(usage.service, usage.sku))
-        return borrowed[-1].region
-    return region
+def _known(usage: costs.Usage, region: str, borrowed: list[tuple[costs.Usage, Price]]) -> tuple[costs.Usage, str]:
+    """Return the usage with the sku, and the region, whose price is to be taken; what stands in for another is noted.
+
+    That is the region asked for, or there a sku that costs as much elsewhere, or else the dearest region of the book.
+
+    Raises:
+        ParameterError: the book has no price of it in any region.
+    """
+    for sku in (usage.sku, *_AS_MUCH.get(usage.sku, ())):
+        try:
+            found = prices.price(usage.service, sku, region=region)
+        except ParameterError:
+            continue
+        if sku != usage.sku:
+            borrowed.append((usage, found))
+        return replace(usage, sku=sku), region
+    found = prices.dearest(usage.service, usage.sku)
+    borrowed.append((usage, found))
+    return usage, found.region
 
 
 def _total(items: Iterable[costs.Item]) -> Decimal:
