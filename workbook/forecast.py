@@ -144,12 +144,8 @@ class Plan:
         rows = [("lesson", "stacks", "resources", "calls", "minutes", "USD at list price", "after what is free")]
         for part in self.parts:
             cost = (usd(part.bill.list_usd), usd(part.bill.charged_usd)) if part.counted else ("not counted", "")
-            counts = (
-                part.stacks,
-                part.resources.total(),
-                part.calls if part.counted else "?",
-                part.lesson.minutes or "?",
-            )
+            known = (part.resources.total(), f"{part.calls:,}") if part.counted else ("?", "?")
+            counts = (part.stacks, *known, part.lesson.minutes or "?")
             rows.append((part.lesson.name, *map(str, counts), *cost))
         sums = (sum(x.stacks for x in self.parts), sum(x.resources.total() for x in self.parts))
         calls, minutes = sum(part.calls for part in self.parts), sum(part.lesson.minutes for part in self.parts)
