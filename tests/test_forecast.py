@@ -235,7 +235,7 @@ def test_a_lab_above_the_cap_makes_nothing(learner, tmp_path, monkeypatch, capsy
     assert "The plan, in us-east-1" in capsys.readouterr().out
 
 
-def test_a_lab_that_passes_the_cap_goes_no_further(learner, tmp_path, monkeypatch):
+def test_a_lab_that_passes_the_cap_goes_no_further(learner, tmp_path, monkeypatch, capsys):
     """A cell run again and again: the cap holds in the middle, and what was made can still be taken away."""
     monkeypatch.setenv("WORKBOOK_RUN_FOLDER", str(tmp_path))
     monkeypatch.setenv("WORKBOOK_MAX_USD", "0.0001")
@@ -249,6 +249,7 @@ def test_a_lab_that_passes_the_cap_goes_no_further(learner, tmp_path, monkeypatc
     with pytest.raises(TargetError, match=r"This run has spent about 0.0001 USD .*: lambda Invoke was not sent"):
         again_and_again()
     lab.close()
+    assert re.search(r"Spent about .* by what was called: \d+ of lambda", capsys.readouterr().out)
     assert not [name for name in _made(learner) if name.startswith(f"wb-{lab.run_id}") and "start-here-" in name]
     assert (
         0 < usage.spent(tmp_path).bill.list_usd < Decimal("0.0002")

@@ -293,6 +293,15 @@ def _any_stream(target: Target, function: str) -> str:
     ]
 
 
+def test_who_cleans_up_may_look_beyond_the_cap(meters):
+    """Listing a bucket is billed, and emptying one takes a list."""
+    buckets = meters(cap_usd=0).client("s3")
+    with pytest.raises(buckets.exceptions.NoSuchBucket):
+        buckets.list_objects_v2(Bucket="wb-never")
+    with pytest.raises(buckets.exceptions.NoSuchBucket):
+        buckets.delete_bucket(Bucket="wb-never")
+
+
 @pytest.mark.parametrize("create", ["create_bucket", "put_object"])
 def test_nothing_is_made_beyond_the_cap(meters, create: str):
     """What is made may cost for as long as it stands, and isn't."""

@@ -272,7 +272,8 @@ def count(run_folder: Path) -> list[Counted]:
     """Return what the lessons of a finished rehearsal of the target aws called and used, those that passed.
 
     Raises:
-        ParameterError: the folder is no such run's, or its lessons had other repeats than their own.
+        ParameterError: the folder is no such run's, its lessons had other repeats than their own, or one calls what has no
+            price.
     """
     facts = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
     if facts["target"] != "aws" or facts["parameters"]:
@@ -290,6 +291,12 @@ def _count(lesson: Lesson, run_folder: Path, mode: str, day: str) -> Counted:
     calls = usage.called(run_folder, lesson.name)
     made = Counter({kind: calls[operation] for operation, kind in _MAKES.items() if calls[operation]})
     repeats = _REPEATS.search("\n".join(_code(lesson)))
+    if unpriced := usage.bill(usage.used(run_folder, lesson.name), "us-east-1").unpriced:
+        raise ParameterError(
+            f"{lesson.name} calls what has no price: {', '.join(unpriced)}.",
+            why="Its cost would be foretold too low.",
+            fix="Say in workbook/usage.py what that is billed as, or that it is free.",
+        )
     used = {name: amount for name, amount in usage.used(run_folder, lesson.name).items() if amount > 0}
     return Counted(lesson.name, mode, int(repeats[1]), calls.total(), made, used, day, content(lesson))
 

@@ -462,6 +462,8 @@ class Lab:
         removed = [thing for sitting in own for thing in undo(self._journal, sitting, self.target)]
         if not (ended or removed):
             print("There was nothing left to remove.")
+        if self.target.meter and PLANNED not in os.environ:  # a run says it once, at its end
+            print(usage.spent(self.folder))
 
     def _end_database(self) -> bool:
         """End this lab's database server and return whether there was one."""

@@ -57,6 +57,7 @@ _FREE = {
     *("resourcegroupstaggingapi", "service-quotas", "servicediscovery"),
 }
 _TAKES_AWAY = ("Delete", "Detach", "Remove", "Untag", "Disable", "Terminate")
+_CLEANS = (*_TAKES_AWAY, "List", "Describe", "Head")  # goes on beyond the cap, as whoever cleans up has to look, too
 _ADDS = ("Create", "Put", "Update", "Execute", "Invoke", "Publish", "Start", "Send", "Run")
 # https://aws.amazon.com/s3/pricing/: "PUT, COPY, POST, LIST" have one price, "GET, SELECT, and all other requests" another;
 # deleting is free.
@@ -265,7 +266,7 @@ class Meter:
         """
         used = _used_by_sending(service, operation, parameters, self._shape)
         guess = _used_by_invoking(service, operation, parameters, self._shape)
-        if used or guess or operation.startswith(_ADDS):
+        if guess or operation.startswith(_ADDS) or (used and not operation.startswith(_CLEANS)):
             self._refuse_beyond_cap(service, operation)
         if service == "cloudformation" and (stack := parameters.get("StackName")):
             self._functions |= {_stack_name(stack) + end for end in self._shape.functions}
@@ -285,7 +286,8 @@ class Meter:
         if ticket.guess and status in {401, 403, 429}:  # nothing was invoked
             used = added(used, self._guess({name: -amount for name, amount in ticket.guess.items()}))
         elif ticket.guess:
-            self._invoked += 1
+            with self._lock:
+                self._invoked += 1
             used = added(used, self._guess(self._duration(ticket, log)))
         self._write(f"{ticket.service} {ticket.operation} answered", used, status=status)
 
@@ -537,7 +539,7 @@ def metered_file(run_folder: Path, lesson: str) -> Path:
 def _used_in(file: Path) -> dict[str, Decimal]:
     lines = read_lines(file)
     journal = file.parent.parent / "journal" / file.name
-    undone = [line["at"] for line in read_lines(journal) if line["kind"] == "undone"]
+    undone = [line["at"] for line in read_lines(journal) if line["kind"] == "undone" and "at" in line]
     return added(
         *({name: Decimal(text) for name, text in line["used"].items()} for line in lines), *_stood(lines, undone)
     )
