@@ -145,6 +145,14 @@ def test_what_nobody_counted_is_refused_on_aws_and_let_through_on_a_rehearsal(tm
     assert re.search(r"99_new +\| +0 \| +\? \| +\? \| +1 \| +not counted", str(plan))
 
 
+def test_what_is_billed_for_being_there_needs_a_price(counted):
+    """A key costs a dollar a month whether or not it is used; nothing that was counted would say so."""
+    path = forecast.TABLE
+    path.write_text(path.read_text().replace("1 AWS::S3::Bucket", "1 AWS::KMS::Key"))
+    with pytest.raises(TargetError, match="no price of AWS::KMS::Key, for as long as it stands"):
+        forecast.plan([_lesson("07_concurrency")], "us-east-1").agree(AWS)
+
+
 def test_what_has_no_price_is_refused(counted, monkeypatch):
     """A plan that can't be priced is held against no cap."""
     monkeypatch.setitem(usage.BILLED, "lambda_requests", ("requests", "ACM", "public-certificate", None))
@@ -174,7 +182,7 @@ def test_without_a_region_there_are_no_prices(monkeypatch, capsys):
     assert 1 == cli.main(["run", "--target", "aws", "--plan"])
     assert "named without a region" in capsys.readouterr().err
     assert 0 == cli.main(["run", "--plan", "--only", "00"])
-    assert "The plan, in us-east-1" in capsys.readouterr().out
+    assert "The plan, on AWS in us-east-1" in capsys.readouterr().out
 
 
 def test_repeats_on_the_command_line_scale_the_plan(monkeypatch, capsys):
@@ -232,7 +240,7 @@ def test_a_lab_above_the_cap_makes_nothing(learner, tmp_path, monkeypatch, capsy
     with pytest.raises(TargetError, match="This would cost about"):
         open_lab("07_concurrency", target="aws")
     assert before == _made(learner)
-    assert "The plan, in us-east-1" in capsys.readouterr().out
+    assert "The plan, on AWS in us-east-1" in capsys.readouterr().out
 
 
 def test_a_lab_that_passes_the_cap_goes_no_further(learner, tmp_path, monkeypatch, capsys):

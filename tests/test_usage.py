@@ -106,7 +106,9 @@ def test_everything_billed_stands_in_the_price_book(name: str):
 
 def test_every_handler_that_calls_aws_says_what_it_asks_for():
     """What a function does by itself isn't seen going, so the most that it can do is written down."""
-    handlers = [path.parent.name for path in Path("handlers").glob("*/app.py") if "boto3.client" in path.read_text()]
+    handlers = [
+        path.parent.name for path in (INFRA.parent / "handlers").glob("*/app.py") if "boto3.client" in path.read_text()
+    ]
     assert {*handlers} - {"prepared"} == {*BY_HANDLER}  # that one makes a client, and calls nobody
 
 

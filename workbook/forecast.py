@@ -36,6 +36,23 @@ _COLUMNS = ("lesson", "mode", "repeats", "calls", "resources", *BILLED, "counted
 _REPEATS = re.compile(r"^repeats: int = (\d+)", re.MULTILINE)
 # What grows with the repeats of a lesson: its calls, and what they cause. What is deployed doesn't.
 _REPEATED = frozenset(BILLED) - {name for name in BILLED if name.startswith(("s3_", "provisioned_"))}
+# What costs nothing, or next to nothing in a day, by being there; how it is used is counted. Whatever else a lesson makes, such
+# as a key, a secret or an alarm, is billed for as long as it stands, and needs a price before it may be planned.
+FREE_TO_HAVE = frozenset(
+    f"AWS::{kind}"
+    for kind in (
+        *(
+            "ApiGateway::Deployment",
+            "ApiGateway::RestApi",
+            "ApiGateway::Stage",
+            "ApiGatewayV2::Api",
+            "ApiGatewayV2::Stage",
+        ),
+        *("Lambda::Alias", "Lambda::EventInvokeConfig", "Lambda::EventSourceMapping", "Lambda::Function"),
+        *("Lambda::Permission", "Lambda::Url", "Lambda::Version", "DynamoDB::Table", "IAM::Role", "Logs::LogGroup"),
+        *("S3::Bucket", "S3::BucketPolicy", "SQS::Queue", "SQS::QueuePolicy"),
+    )
+)
 # An emulator provides concurrency at once. AWS takes minutes, so that a second step of five is begun.
 _PROVISIONED_STEPS = 2
 _ESTIMATE = (
@@ -152,7 +169,9 @@ class Plan:
         counts = (*sums, f"{calls:,}", minutes)
         rows.append(("together", *map(str, counts), usd(self.bill.list_usd), usd(self.bill.charged_usd)))
         table = laid_out(rows, right={1, 2, 3, 4, 5, 6})
-        return "\n".join([f"The plan, in {self.region}", "", *table, "", *(f"- {note}" for note in self.notes())])
+        return "\n".join(
+            [f"The plan, on AWS in {self.region}", "", *table, "", *(f"- {note}" for note in self.notes())]
+        )
 
     __repr__ = _repr_markdown_ = __str__
 
@@ -187,7 +206,9 @@ def _part(lesson: Lesson, region: str, quick: bool, repeats: int | None) -> Part
     used = {
         name: amount * (_PROVISIONED_STEPS if name.startswith("provisioned_") else 1) for name, amount in used.items()
     }
-    used = usage.added(used, Shape.of(template(lesson.name)).polls(60 * lesson.minutes))
+    stands = {f"{kind}, for as long as it stands": Decimal(n) for kind, n in counted.resources.items()}
+    billed = {name: n for name, n in stands.items() if name.partition(",")[0] not in FREE_TO_HAVE}
+    used = usage.added(used, billed, Shape.of(template(lesson.name)).polls(60 * lesson.minutes))
     return Part(lesson, counted, int(counted.calls * factor), usage.bill(used, region), used)
 
 
