@@ -14,7 +14,7 @@ FOR := $(if $(TARGET),--target $(TARGET))
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-localstack lab doctor clean bench upstream fidelity picture strip usage
+.PHONY: help run test test-localstack lab doctor clean bench upstream fidelity faults picture strip usage
 
 help:
 	@echo "make run       run every lesson and keep what they find out; on LocalStack: make run TARGET=localstack"
@@ -28,6 +28,7 @@ help:
 	@echo "make upstream  try the newest emulator, and say which corrections it still needs"
 	@echo "make fidelity  ask every emulator what it does as AWS, and write docs/fidelity.md"
 	@echo "make usage     count on the emulator what lessons would call on AWS, and write what that costs into docs/aws.md"
+	@echo "make faults    kill runs at random moments, and look what is left; on one target: make faults TARGET=aws"
 	@echo "make test-localstack  run the lessons on LocalStack's own code, and compare it with ours"
 
 run: $(READY)
@@ -59,6 +60,10 @@ usage: $(READY)
 
 upstream: $(READY)
 	@$(BIN)/python -m workbook.emulator.upstream
+
+# Takes an hour, and goes on where it was ended: what passed isn't tried again.
+faults: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m faults $(FOR)
 
 # Both start a LocalStack of their own, without Docker, where a new enough Python is found, and end it.
 test-localstack: $(READY)

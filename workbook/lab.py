@@ -43,7 +43,7 @@ from workbook.frames import frame
 from workbook.records import Record, append_line, read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "data" / "results"
+RESULTS = Path(os.environ.get("WORKBOOK_RESULTS") or ROOT / "data" / "results").absolute()
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")  # what is left of a bucket name's 63 characters
 _SOON = {"Delay": 0.05, "MaxAttempts": 2400}  # botocore's waiter looks once a second, which is long beside a cold start
 PLANNED = "WORKBOOK_PLANNED"  # set in kernels of a run, whose plan was agreed to before it began
