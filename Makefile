@@ -61,7 +61,7 @@ usage: $(READY)
 upstream: $(READY)
 	@$(BIN)/python -m workbook.emulator.upstream
 
-# Takes an hour, and goes on where it was ended: what passed isn't tried again.
+# Takes an hour or two, and goes on where it was ended: what passed isn't tried again.
 faults: $(READY)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(FOR)
 

@@ -28,12 +28,12 @@ def notebooks(tmp_path, monkeypatch):
 def test_help_names_every_command_and_option_and_gives_examples(capsys):
     """Whoever types --help sees all that there is."""
     shown = ""
-    for arguments in (["--help"], ["run", "--help"], ["cost", "--help"]):
+    for arguments in (["--help"], ["run", "--help"], ["cost", "--help"], ["contribute", "--help"]):
         with pytest.raises(SystemExit, match="0"):
             main(arguments)
         shown += capsys.readouterr().out
 
-    for word in ("run", "clean", "doctor", "cost", "lab", "examples:"):
+    for word in ("run", "clean", "contribute", "doctor", "cost", "lab", "examples:"):
         assert word in shown
     for option in (
         "--only",

@@ -156,7 +156,9 @@ def test_a_licence_lies_beside_what_it_covers(name, words):
     assert name in (ROOT / "NOTICE").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(path for path in FOLDER.rglob("*") if path.is_file()), ids=lambda path: path.name
+)
 def test_a_file_reads_on_its_own(path):
     """No row leans on another row or on a place that a reader doesn't have, and lines end in one way."""
     text = path.read_bytes().decode("utf-8")

@@ -8,7 +8,19 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {"open_lab": "workbook.lab", "frame": "workbook.frames", "Findings": "workbook.claims"}
-_MODULES = ("behaviours", "costs", "doctor", "errors", "lessons", "plots", "prices", "published", "statistics", "tuner")
+_MODULES = (
+    "behaviours",
+    "costs",
+    "doctor",
+    "errors",
+    "lessons",
+    "measured",
+    "plots",
+    "prices",
+    "published",
+    "statistics",
+    "tuner",
+)
 __all__ = sorted([*_HOME, *_MODULES])
 
 

@@ -31,6 +31,7 @@ examples:
   python -m workbook spent                      what the newest run has spent so far
   python -m workbook cost docs/api.json         what a month of that API costs on AWS
   python -m workbook clean --keep 5             all but the five newest run folders go
+  python -m workbook contribute                 the newest run on AWS, as a file to be given away
   python -m workbook doctor                     whether this machine is ready
 """
 
@@ -116,6 +117,13 @@ def _spent(options: argparse.Namespace) -> int:
     return 0
 
 
+def _contribute(options: argparse.Namespace) -> int:
+    from workbook import contribution
+
+    contribution.contribute(options.folder, out=options.out)
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     examination = doctor.examine(options.target)
     print(json.dumps(examination.to_facts(), indent=2) if options.json else examination)
@@ -171,6 +179,16 @@ def _parser() -> argparse.ArgumentParser:
         "folder", type=Path, nargs="?", metavar="FOLDER", help="the run folder (default: the newest one)"
     )
     spent.set_defaults(command=_spent)
+    give = commands.add_parser(
+        "contribute",
+        help="make a small file without identifiers of a run on AWS",
+        description="Make a small file without identifiers of a finished run on AWS, which you can give to everybody.",
+    )
+    give.add_argument(
+        "folder", nargs="?", type=Path, metavar="RUN_FOLDER", help="the run (default: the newest one on AWS)"
+    )
+    give.add_argument("--out", type=Path, metavar="FILE", help="the file (default: one in data/reference/measured)")
+    give.set_defaults(command=_contribute)
 
     check = commands.add_parser(
         "doctor",

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     if options.fresh:
         options.out.unlink(missing_ok=True)
     done = outcomes(options.out)
-    for moment in moments:
-        if not done.get(_name(moment), {}).get("passed"):
-            row = _try(moment, done.values(), options.lessons) | {"revision": git_state()}
-            append_line(options.out, row)
-            done[_name(moment)] = row
-            print(_said(row), flush=True)
+
+    def keep(moment: Moment) -> None:
+        row = _try(moment, list(done.values()), options.lessons) | {"revision": git_state()}
+        append_line(options.out, row)
+        done[_name(moment)] = row
+        print(_said(row), flush=True)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        _ = list(pool.map(keep, (one for one in moments if not done.get(_name(one), {}).get("passed"))))
     tried = [done[_name(moment)] for moment in moments]
     print(report(tried, options.out))
     return int(not all(row["passed"] for row in tried))
@@ -88,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", nargs="+", choices=VICTIMS, default=list(VICTIMS), help="where (default: both)")
     parser.add_argument("--moments", type=int, default=20, metavar="N", help="on each target (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="moments side by side (default: 1)")
     parser.add_argument("--out", type=Path, default=STATE, metavar="FILE", help=f"what came of each (default: {STATE})")
     parser.add_argument("--fresh", action="store_true", help="forget what came of earlier ones")
     parser.set_defaults(lessons=list(trial.LESSONS))

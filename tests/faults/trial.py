@@ -1,5 +1,6 @@
 """One moment tried: a run, a death in it, `clean`, a look at what is left, and the next run, which has to pass."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -154,6 +155,7 @@ def _attempt(moment: Moment, length_s: float, where: Scene) -> dict[str, Any]:
     runner = where.run("disturbed")
     with _not_outliving(runner):
         killed = _strike(moment, at_s, runner, where)
+        _stop_once_noticed(runner, where)
         status, _ = _ended(runner)
     if where.wire and killed == "network":
         where.wire.mend()
@@ -198,6 +200,17 @@ def _strike(moment: Moment, at_s: float, runner: subprocess.Popen[bytes], where:
             return moment.victim
     runner.kill()
     return "runner"
+
+
+def _stop_once_noticed(runner: subprocess.Popen[bytes], where: Scene) -> None:
+    """Stop a run that survived, as a learner would who sees its first lesson fail: what it does after that tells nothing."""
+    deadline = time.monotonic() + _RUN_LIMIT_S
+    while runner.poll() is None and time.monotonic() < deadline:
+        reports = [json.loads(path.read_text()) for path in where.results.glob("*/run.json")]
+        if any(one["status"] == "failed" for report in reports for one in report["notebooks"]):
+            runner.terminate()
+            return
+        time.sleep(0.1)
 
 
 def _candidates(victim: str, runner: subprocess.Popen[bytes]) -> list[psutil.Process]:
