@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     done = outcomes(options.out)
 
     def keep(moment: Moment) -> None:
-        row = _try(moment, list(done.values()), options.lessons) | {"revision": git_state()}
+        row = _try(moment, list(done.values()), options.lessons or trial.LESSONS) | {"revision": git_state()}
         append_line(options.out, row)
         done[_name(moment)] = row
         print(_said(row), flush=True)
@@ -58,7 +58,7 @@ def report(rows: list[dict[str, Any]], state: Path) -> str:
     return "\n".join([*lines, f"Tried at {', '.join(revisions)}; each moment is a line of {state}."])
 
 
-def _try(moment: Moment, earlier: Iterable[dict[str, Any]], lessons: list[str]) -> dict[str, Any]:
+def _try(moment: Moment, earlier: Iterable[dict[str, Any]], lessons: Sequence[str]) -> dict[str, Any]:
     """Return what comes of a moment; a run's length is that of the last one that passed undisturbed."""
     known = [row["next_s"] for row in earlier if row["target"] == moment.target and row["next_ended"] == 0]
     length_s = known[-1] if known else trial.measure(moment.target, lessons)
@@ -95,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="moments side by side (default: 1)")
     parser.add_argument("--out", type=Path, default=STATE, metavar="FILE", help=f"what came of each (default: {STATE})")
     parser.add_argument("--fresh", action="store_true", help="forget what came of earlier ones")
-    parser.set_defaults(lessons=list(trial.LESSONS))
+    lessons = " ".join(trial.LESSONS)
+    parser.add_argument("lessons", nargs="*", help=f"what is run, after -- (default: {lessons})")
     return parser
 
 

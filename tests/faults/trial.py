@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LESSONS = ("--only", "01", "03", "05", "--quick")
 CLEAN = {"embedded": ("clean",), "aws": ("clean",)}
 _RUN_LIMIT_S = 400  # many times what three lessons take
-_GONE_S = 10  # a guard needs a moment after the death of what it guards
+GONE_S = 10  # a guard needs a moment after the death of what it guards
 _CMDLINES = {"kernel": "ipykernel_launcher", "emulator": "workbook.emulator.launch"}
 # A shell's own settings would lead somewhere else than the trial's.
 _OTHERS = ("AWS_", "WORKBOOK_", "PYTHONPATH", "TMPDIR", "LOCALSTACK_")
@@ -80,7 +80,7 @@ class Scene:
 
     def left(self, *, results: bool) -> list[str]:
         """Return what is left, after the guards had their moment; of the results folder only if asked."""
-        deadline = time.monotonic() + _GONE_S
+        deadline = time.monotonic() + GONE_S
         while (found := self._left(results=results)) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
