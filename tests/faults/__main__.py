@@ -2,9 +2,9 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Try all moments that haven't passed yet, and return 0 only if every one has, with nothing left."""
     options = _parser().parse_args(arguments)
     moments = [moment for target in options.target for moment in draw(target, options.seed, options.moments)]
-    if options.fresh:
-        options.out.unlink(missing_ok=True)
     done = outcomes(options.out)
-
-    def keep(moment: Moment) -> None:
-        row = _try(moment, list(done.values()), options.lessons or trial.LESSONS) | {"revision": git_state()}
-        append_line(options.out, row)
-        done[_name(moment)] = row
-        print(_said(row), flush=True)
-
-    with ThreadPoolExecutor(options.jobs) as pool:
-        _ = list(pool.map(keep, (one for one in moments if not done.get(_name(one), {}).get("passed"))))
+    for moment in moments:
+        if not done.get(_name(moment), {}).get("passed"):
+            row = _try(moment, done.values(), options.lessons or trial.LESSONS) | {"revision": git_state()}
+            append_line(options.out, row)
+            done[_name(moment)] = row
+            print(_said(row), flush=True)
     tried = [done[_name(moment)] for moment in moments]
     print(report(tried, options.out))
     return int(not all(row["passed"] for row in tried))
@@ -54,7 +49,7 @@ def report(rows: list[dict[str, Any]], state: Path) -> str:
         passed = sum(row["passed"] for row in own)
         left = sum(len(row["left"]) + len(row["left_after_next"]) for row in own)
         lines.append(f"{target}: {passed} of {len(own)} moments passed ({victims} killed); {left} leftovers.")
-    revisions = sorted({f"{row['revision']['revision']}{'*' * row['revision']['dirty']}"[:13] for row in rows})
+    revisions = sorted({f"{row['revision']['revision']}"[:10] + "+" * row["revision"]["dirty"] for row in rows})
     return "\n".join([*lines, f"Tried at {', '.join(revisions)}; each moment is a line of {state}."])
 
 
@@ -92,15 +87,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", nargs="+", choices=VICTIMS, default=list(VICTIMS), help="where (default: both)")
     parser.add_argument("--moments", type=int, default=20, metavar="N", help="on each target (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="moments side by side (default: 1)")
-    parser.add_argument("--out", type=Path, default=STATE, metavar="FILE", help=f"what came of each (default: {STATE})")
-    parser.add_argument("--fresh", action="store_true", help="forget what came of earlier ones")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=STATE,
+        metavar="FILE",
+        help=f"what came of each; what passed isn't tried again (default: {STATE})",
+    )
     lessons = " ".join(trial.LESSONS)
     parser.add_argument("lessons", nargs="*", help=f"what is run, after -- (default: {lessons})")
     return parser
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it ends what it started, as after Ctrl-C
     try:
         sys.exit(main())
     except (WorkbookError, trial.UndisturbedError) as error:

@@ -17,6 +17,7 @@ _LISTS = (
     ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     ("dynamodb", "list_tables", "TableNames", None),
     ("events", "list_rules", "Rules", "Name"),
+    ("iam", "list_policies", "Policies", "Arn"),
     ("iam", "list_roles", "Roles", "RoleName"),
     ("iam", "list_users", "Users", "UserName"),
     ("kinesis", "list_streams", "StreamNames", None),

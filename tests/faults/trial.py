@@ -23,7 +23,7 @@ from workbook.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LESSONS = ("--only", "01", "03", "05", "--quick")
-CLEAN = {"embedded": ("clean",), "aws": ("clean",)}
+CLEAN = {"embedded": ("clean",), "aws": ("clean",)}  # the command line that has to leave nothing
 _RUN_LIMIT_S = 400  # many times what three lessons take
 GONE_S = 10  # a guard needs a moment after the death of what it guards
 _CMDLINES = {"kernel": "ipykernel_launcher", "emulator": "workbook.emulator.launch"}
@@ -86,12 +86,9 @@ class Scene:
         return found
 
     def _left(self, *, results: bool) -> list[str]:
-        running = [f"process {pid}: {line}" for pid, line in leftovers.processes(self.place).items() if self._runs(pid)]
+        running = [f"process {pid}: {line}" for pid, line in leftovers.processes(self.place).items()]
         written = leftovers.files(self.temporary) | (leftovers.files(self.results) if results else set())
         return sorted([*running, *written, *(self._standing() - self.before)])
-
-    def _runs(self, pid: int) -> bool:
-        return not (self.account and pid == self.account.pid)
 
     def _standing(self) -> set[str]:
         """Return what is there that isn't in the trial's folder: control groups, and resources of the account."""
@@ -123,9 +120,7 @@ def measure(target: str, lessons: Sequence[str]) -> float:
         tempfile.TemporaryDirectory(prefix="workbook-faults-") as folder,
         scene(target, lessons, Path(folder)) as where,
     ):
-        runner = where.run("undisturbed")
-        with _not_outliving(runner):
-            status, took_s = _ended(runner)
+        status, took_s = _ended(where.run("undisturbed"))
         _assert_undisturbed(status, where, "undisturbed")
         return took_s
 
@@ -161,9 +156,7 @@ def _attempt(moment: Moment, length_s: float, where: Scene) -> dict[str, Any]:
         where.wire.mend()
     cleaned, _ = _ended(where.command("clean", *CLEAN[moment.target]))
     left = where.left(results=True)
-    following = where.run("next")
-    with _not_outliving(following):
-        passed, took_s = _ended(following)
+    passed, took_s = _ended(where.run("next"))
     left_after = where.left(results=False)
     return {
         **moment.key,
@@ -231,19 +224,18 @@ def _assert_undisturbed(status: int | str, where: Scene, name: str) -> None:
 
 def _ended(process: subprocess.Popen[bytes]) -> tuple[int | str, float]:
     """Wait for a command's end, and return its status, or that it never ended, and the seconds that it took."""
-    begun_s = time.monotonic()
-    try:
-        return process.wait(_RUN_LIMIT_S), time.monotonic() - begun_s
-    except subprocess.TimeoutExpired:
-        return f"did not end within {_RUN_LIMIT_S} s", time.monotonic() - begun_s
+    begun_s, status = time.monotonic(), f"did not end within {_RUN_LIMIT_S} s"
+    with _not_outliving(process), suppress(subprocess.TimeoutExpired):
+        status = process.wait(_RUN_LIMIT_S)
+    return status, time.monotonic() - begun_s
 
 
 @contextmanager
-def _not_outliving(runner: subprocess.Popen[bytes]) -> Iterator[None]:
-    """See to it that a run doesn't outlive the block; its guards end what it started."""
+def _not_outliving(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that a command doesn't outlive the block; its guards end what it started."""
     try:
         yield
     finally:
-        if runner.poll() is None:
-            runner.kill()
-            runner.wait()
+        if process.poll() is None:
+            process.kill()
+            process.wait()

@@ -1,7 +1,7 @@
 """The network between a learner and AWS, as a process that can be killed: `python -m faults.wire PORT WHERE_TO PORT`.
 
 It passes on what comes in on a port of the loopback interface, byte by byte. Killed, it breaks every connection, and refuses
-new ones until another takes the port.
+new ones until another takes the port. It ends with its input, and so with whoever started it.
 """
 
 import asyncio
@@ -39,7 +39,11 @@ class Wire:
         """Have a process pass on what comes, and return when it does."""
         command = [sys.executable, "-m", "faults.wire", f"{self._port}", self._end.hostname, f"{self._end.port}"]
         self.process = subprocess.Popen(
-            command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, start_new_session=True
+            command,
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         assert self.process.stdout.readline(), "the wire could not be laid"
 
@@ -47,6 +51,7 @@ class Wire:
         """Kill that process. Twice is fine."""
         self.process.kill()
         self.process.wait()
+        self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -55,9 +60,9 @@ async def _serve(port: int, host: str, host_port: int) -> None:
         far_reader, far_writer = await asyncio.open_connection(host, host_port)
         await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
 
-    server = await asyncio.start_server(connect, HOST, port)
+    await asyncio.start_server(connect, HOST, port)
     print("laid", flush=True)
-    await server.serve_forever()
+    await asyncio.to_thread(sys.stdin.read)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
