@@ -12,20 +12,27 @@ from faults import leftovers, trial
 from faults.__main__ import main
 from faults.moments import VICTIMS, Moment, draw
 
-from workbook.records import read_lines
+from workbook.records import append_line, read_lines
 
-# Makes a queue and takes it away; before anything was cleaned, it goes on asking for it until nobody answers.
-QUEUE = """\
-import os
+# Whether a run is the one that is disturbed: nothing has been cleaned yet.
+FIRST = """\
+import os, threading
 from pathlib import Path
+def is_first():
+    return not Path(os.environ["WORKBOOK_RESULTS"], "..", "clean.log").exists()
+"""
+HANG = f"{FIRST}while is_first():\n    threading.Event().wait(0.05)"
+QUEUE = f"""\
+{FIRST}
 from workbook import open_lab
 lab = open_lab("01_queue", target=target, run_id=run_id)
 queues, name = lab.client("sqs"), lab.name("queue")
 lab.undo_later("sqs", "delete_queue", QueueUrl=queues.create_queue(QueueName=name)["QueueUrl"])
-while not Path(os.environ["WORKBOOK_RESULTS"], "..", "clean.log").exists():
-    queues.get_queue_url(QueueName=name)
+while is_first():
+    queues.get_queue_url(QueueName=name)  # until nobody answers
 lab.close()
 """
+LENGTH_S = 6  # as long as such a run takes that doesn't hang
 
 
 @pytest.fixture(autouse=True)
@@ -49,18 +56,20 @@ def test_moments_follow_from_the_seed_alone():
 
 
 def test_a_moment_that_failed_is_tried_again_and_one_that_passed_is_not(tmp_path, temporary, monkeypatch, capsys):
-    """A cleaning that leaves something is found out, named, and counted; when it is mended, the same moment passes."""
-    small_notebooks.write(tmp_path / "notebooks", "01_good", "1")
+    """A cleaning that does something else is found out, named, and counted; when it is mended, the same moment passes."""
+    small_notebooks.write(tmp_path / "notebooks", "01_hang", HANG)
+    earlier = {"target": "embedded", "seed": 0, "number": 0, "next_ended": 0, "next_s": LENGTH_S}
+    append_line(tmp_path / "state", earlier)
     command = ["--target", "embedded", "--moments", "1", "--out", str(tmp_path / "state"), "--"]
     command += ["--notebooks", str(tmp_path / "notebooks")]
 
     with monkeypatch.context() as broken:
         broken.setattr(trial, "GONE_S", 1)
-        broken.setitem(trial.CLEAN, "embedded", ("clean", "--keep", "9"))
+        broken.setitem(trial.CLEAN, "embedded", ("run", "--notebooks", str(tmp_path / "notebooks")))
         assert 1 == main(command)
     said = capsys.readouterr().out
     assert "0 of 1 moments passed" in said
-    (row,) = read_lines(tmp_path / "state")
+    row = read_lines(tmp_path / "state")[-1]
     assert [Path(row["place"])] == list(temporary.iterdir())
     assert any(f"left by clean: {left}" in said for left in row["left"])
 
@@ -69,7 +78,7 @@ def test_a_moment_that_failed_is_tried_again_and_one_that_passed_is_not(tmp_path
 
     monkeypatch.setattr(trial, "attempt", None)
     assert 0 == main(command)
-    assert [False, True] == [row["passed"] for row in read_lines(tmp_path / "state")]
+    assert [False, True] == [row["passed"] for row in read_lines(tmp_path / "state")[1:]]
 
 
 def test_a_network_that_breaks_leaves_nothing_in_the_account(tmp_path, temporary):
@@ -77,7 +86,7 @@ def test_a_network_that_breaks_leaves_nothing_in_the_account(tmp_path, temporary
     small_notebooks.write(tmp_path / "notebooks", "01_queue", QUEUE)
     lessons = ("--notebooks", str(tmp_path / "notebooks"))
 
-    row = trial.attempt(Moment("aws", 1, 0, "network", 0.5, 0.0), 10, lessons)
+    row = trial.attempt(Moment("aws", 1, 0, "network", 0.9, 0.0), LENGTH_S, lessons)
 
     assert ("network", True) == (row["victim"], row["passed"])
     assert 0 != row["run_ended"]
