@@ -57,12 +57,16 @@ class Scene:
     def __post_init__(self) -> None:
         self.temporary, self.results = self.place / "tmp", self.place / "results"
         self.temporary.mkdir(parents=True)
-        self.before = self._standing()
+        self.before: set[str] = set()
+        self.before = self.standing()
 
-    def command(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start `python -m workbook` with these arguments, and everything that it says in a file of that name."""
+    def command(self, name: str, *arguments: str, results: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start `python -m workbook` with these arguments, and everything that it says in a file of that name.
+
+        With other `results` than its own it knows nothing of the scene's runs, as on another machine.
+        """
         shell = {key: value for key, value in os.environ.items() if not key.startswith(_OTHERS)}
-        own = {"TMPDIR": str(self.temporary), "WORKBOOK_RESULTS": str(self.results)}
+        own = {"TMPDIR": str(self.temporary), "WORKBOOK_RESULTS": str(results or self.results)}
         with (self.place / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "workbook", *arguments],
@@ -88,11 +92,12 @@ class Scene:
     def _left(self, *, results: bool) -> list[str]:
         running = [f"process {pid}: {line}" for pid, line in leftovers.processes(self.place).items()]
         written = leftovers.files(self.temporary) | (leftovers.files(self.results) if results else set())
-        return sorted([*running, *written, *(self._standing() - self.before)])
+        return sorted([*running, *written, *self.standing()])
 
-    def _standing(self) -> set[str]:
-        """Return what is there that isn't in the trial's folder: control groups, and resources of the account."""
-        return leftovers.groups() | (leftovers.in_account(rehearsals.root(self.account)) if self.account else set())
+    def standing(self) -> set[str]:
+        """Return what has come about outside of the scene's folder: control groups, and resources of the account."""
+        account = leftovers.in_account(rehearsals.root(self.account)) if self.account else set()
+        return (leftovers.groups() | account) - self.before
 
 
 @contextmanager
@@ -154,8 +159,9 @@ def _attempt(moment: Moment, length_s: float, where: Scene) -> dict[str, Any]:
         status, _ = _ended(runner)
     if where.wire and killed == "network":
         where.wire.mend()
+    left = _left_elsewhere(moment, where)
     cleaned, _ = _ended(where.command("clean", *CLEAN[moment.target]))
-    left = where.left(results=True)
+    left += where.left(results=True)
     passed, took_s = _ended(where.run("next"))
     left_after = where.left(results=False)
     return {
@@ -172,6 +178,15 @@ def _attempt(moment: Moment, length_s: float, where: Scene) -> dict[str, Any]:
         "left_after_next": left_after,
         "passed": cleaned == passed == 0 and not left and not left_after,
     }
+
+
+def _left_elsewhere(moment: Moment, where: Scene) -> list[str]:
+    """Return what is left in the account if every other moment is cleaned from another machine, by tags alone."""
+    if moment.number % 2 == 0 or "--target" not in CLEAN[moment.target]:
+        return []
+    elsewhere = where.place / "elsewhere"
+    _ = _ended(where.command("elsewhere", *CLEAN[moment.target], results=elsewhere))
+    return [f"{one} (cleaned from another machine)" for one in sorted(where.standing())]
 
 
 def _strike(moment: Moment, at_s: float, runner: subprocess.Popen[bytes], where: Scene) -> str:
