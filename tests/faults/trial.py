@@ -57,8 +57,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.temporary, self.results = self.place / "tmp", self.place / "results"
         self.temporary.mkdir(parents=True)
-        self.before: set[str] = set()
-        self.before = self.standing()
+        self.before = leftovers.groups() | self.in_account()
 
     def command(self, name: str, *arguments: str, results: Path | None = None) -> subprocess.Popen[bytes]:
         """Start `python -m workbook` with these arguments, and everything that it says in a file of that name.
@@ -92,12 +91,11 @@ class Scene:
     def _left(self, *, results: bool) -> list[str]:
         running = [f"process {pid}: {line}" for pid, line in leftovers.processes(self.place).items()]
         written = leftovers.files(self.temporary) | (leftovers.files(self.results) if results else set())
-        return sorted([*running, *written, *self.standing()])
+        return sorted([*running, *written, *((leftovers.groups() | self.in_account()) - self.before)])
 
-    def standing(self) -> set[str]:
-        """Return what has come about outside of the scene's folder: control groups, and resources of the account."""
-        account = leftovers.in_account(rehearsals.root(self.account)) if self.account else set()
-        return (leftovers.groups() | account) - self.before
+    def in_account(self) -> set[str]:
+        """Return what stands in the scene's account, as its root sees it; nothing where it has none."""
+        return leftovers.in_account(rehearsals.root(self.account)) if self.account else set()
 
 
 @contextmanager
@@ -186,7 +184,7 @@ def _left_elsewhere(moment: Moment, where: Scene) -> list[str]:
         return []
     elsewhere = where.place / "elsewhere"
     _ = _ended(where.command("elsewhere", *CLEAN[moment.target], results=elsewhere))
-    return [f"{one} (cleaned from another machine)" for one in sorted(where.standing())]
+    return [f"{one} (cleaned from another machine)" for one in sorted(where.in_account() - where.before)]
 
 
 def _strike(moment: Moment, at_s: float, runner: subprocess.Popen[bytes], where: Scene) -> str:
