@@ -73,7 +73,8 @@ def _said(row: dict[str, Any]) -> str:
     """Return one moment in a line, and in further ones what was wrong with it."""
     where = f"{row['target']} {row['number']:2} (seed {row['seed']}): {row['victim']} killed at {row['at_s']:.1f} s"
     if row["passed"]:
-        return f"✔ {where}; nothing left, and the next run passed in {row['next_s']:.0f} s."
+        found = f"clean found {row['stood_before_clean']} things and left nothing"
+        return f"✔ {where}; {found}, and the next run passed in {row['next_s']:.0f} s."
     left = [
         *(f"  left by clean: {one}" for one in row["left"]),
         *(f"  left by the next run: {one}" for one in row["left_after_next"]),

@@ -84,11 +84,12 @@ class Scene:
     def left(self, *, results: bool) -> list[str]:
         """Return what is left, after the guards had their moment; of the results folder only if asked."""
         deadline = time.monotonic() + GONE_S
-        while (found := self._left(results=results)) and time.monotonic() < deadline:
+        while (found := self.there(results=results)) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
-    def _left(self, *, results: bool) -> list[str]:
+    def there(self, *, results: bool) -> list[str]:
+        """Return what is there at this moment that wasn't before the scene, each in a line of its own."""
         running = [f"process {pid}: {line}" for pid, line in leftovers.processes(self.place).items()]
         written = leftovers.files(self.temporary) | (leftovers.files(self.results) if results else set())
         return sorted([*running, *written, *((leftovers.groups() | self.in_account()) - self.before)])
@@ -157,6 +158,7 @@ def _attempt(moment: Moment, length_s: float, where: Scene) -> dict[str, Any]:
         status, _ = _ended(runner)
     if where.wire and killed == "network":
         where.wire.mend()
+    stood = where.there(results=True)
     left = _left_elsewhere(moment, where)
     cleaned, _ = _ended(where.command("clean", *CLEAN[moment.target]))
     left += where.left(results=True)
@@ -169,6 +171,7 @@ def _attempt(moment: Moment, length_s: float, where: Scene) -> dict[str, Any]:
         "at_s": round(at_s, 3),
         "length_s": round(length_s, 3),
         "run_ended": status,
+        "stood_before_clean": len(stood),
         "clean_ended": cleaned,
         "left": left,
         "next_ended": passed,
