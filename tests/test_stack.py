@@ -4,15 +4,17 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rehearsals
 from botocore.exceptions import ClientError
 
 from workbook import stack
-from workbook.errors import DeployError, TargetError
-from workbook.targets import Target
+from workbook.errors import DeployError, ParameterError, TargetError
+from workbook.targets import Target, configured
 
 FUNCTION = """
 Transform: AWS::Serverless-2016-10-31
@@ -36,6 +38,12 @@ Outputs:
 """
 CODE = 'import os\n\ndef handler(event, context):\n    return "one " + os.environ["COLOUR"]\n'
 QUEUE = "Resources:\n  Line:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: {}\n"
+ROLE = (
+    "Resources:\n"
+    "  Own:\n    Type: AWS::IAM::Role\n    Properties:\n"
+    "      AssumeRolePolicyDocument:\n"
+    "        Statement: {Effect: Deny, Principal: '*', Action: 'sts:AssumeRole'}\n"
+)
 BROKEN_QUEUE = QUEUE.format(99999999)  # AWS allows 12 hours at most
 
 
@@ -370,3 +378,53 @@ def test_a_lost_target_ends_the_teardown(target: Target):
     nobody = Target("embedded", "http://127.0.0.1:9")
     with pytest.raises(TargetError, match="gave no answer"):
         stack.teardown(nobody, [{"undo": "stack", "name": "x"}, {"undo": "stack", "name": "y"}])
+
+
+# whose it is
+
+
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+def test_tags_say_whose_it_is_and_until_when(target: Target, monkeypatch: pytest.MonkeyPatch):
+    """Run, lesson, owner and the moment from which on it may go: a day later, unless another number of hours is asked for."""
+    monkeypatch.delenv("WORKBOOK_EXPIRES_H", raising=False)
+    tags = stack.tags(target, run="r1", lesson="00_start_here", now=NOW)
+    assert {
+        "workbook:run": "r1",
+        "workbook:lesson": "00_start_here",
+        "workbook:owner": "learner",
+        "workbook:expires": "2026-11-23T10:00:00Z",
+    } == tags
+    monkeypatch.setenv("WORKBOOK_EXPIRES_H", "1.5")
+    assert "2026-11-22T11:30:00Z" == stack.tags(target, run="r1", lesson="x", now=NOW)["workbook:expires"]
+
+
+@pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "1e3", "8785", "soon"])
+def test_an_expiry_is_a_number_of_hours(target: Target, monkeypatch: pytest.MonkeyPatch, hours: str):
+    """What is no such number is said before anything is made."""
+    monkeypatch.setenv("WORKBOOK_EXPIRES_H", hours)
+    with pytest.raises(ParameterError, match=r"is not a number of hours\. .* such as 24"):
+        stack.tags(target, run="r1", lesson="x", now=NOW)
+
+
+def test_a_role_on_aws_has_the_boundary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """There every role is limited by it, one that SAM makes too; neither an emulator's is, nor the template on disk changed."""
+    template = FUNCTION.replace("Resources:\n", ROLE)
+    with rehearsals.account(tmp_path) as emulator:
+        for name, value in rehearsals.principal(emulator).items():
+            monkeypatch.setenv(name, value)
+        root = rehearsals.root(emulator)
+        document = json.dumps(rehearsals.ANYTHING)
+        root.client("iam").create_policy(PolicyName="workbook-boundary", PolicyDocument=document)
+        bounds = {}
+        for place in (configured("aws"), root):
+            desk = Desk(place, tmp_path, f"wb-bound-{place.name}")
+            desk.write("paint/app.py", CODE)
+            desk.deploy(template)
+            made = {"StackName": desk.name, "TemplateStage": "Original"}
+            sent = place.client("cloudformation").get_template(**made)["TemplateBody"]["Resources"]
+            bounds[place.name] = [sent[name]["Properties"].get("PermissionsBoundary") for name in ("Own", "Paint")]
+            assert template == (tmp_path / "template.yaml").read_text()
+    arn = f"arn:aws:iam::{rehearsals.ACCOUNT_ID}:policy/workbook-boundary"
+    assert {"aws": [arn, arn], "embedded": [None, None]} == bounds

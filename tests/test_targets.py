@@ -551,3 +551,42 @@ def test_aws_needs_a_region(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(TargetError, match="without a region"):
         configured("aws")
+
+
+@pytest.mark.parametrize(
+    ("arn", "owner"),
+    [
+        ("arn:aws:iam::123456789012:user/alice", "alice"),
+        ("arn:aws:iam::123456789012:user/team/o'neill", "o-neill"),
+        ("arn:aws:sts::123456789012:assumed-role/Teaching/alice@example.org", "alice@example.org"),
+        ("arn:aws:sts::123456789012:assumed-role/Teaching/botocore-session-1792000000", "Teaching"),
+        ("arn:aws:iam::123456789012:root", "root"),
+    ],
+)
+@pytest.mark.usefixtures("credentials")
+def test_aws_says_whose_credentials_these_are(arn: str, owner: str):
+    """What a learner makes carries their name, in characters that a tag may hold, and it is the same tomorrow."""
+
+    class Sts(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            said = f"<GetCallerIdentityResult><Arn>{arn}</Arn><Account>123456789012</Account></GetCallerIdentityResult>"
+            body = f"<GetCallerIdentityResponse>{said}</GetCallerIdentityResponse>".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with served(Sts) as endpoint:
+        there = connect("aws", endpoint=endpoint, region="us-east-1", account_id="123456789012", cap_usd=1)
+    assert owner == there.owner
+
+
+def test_a_boundary_is_only_needed_on_aws():
+    """Its ARN is that of the account, in the region's own partition."""
+    names = ("us-east-1", "cn-north-1")
+    boundaries = [Target("aws", None, region, "123456789012").boundary_arn for region in names]
+    assert [f"arn:{part}:iam::123456789012:policy/workbook-boundary" for part in ("aws", "aws-cn")] == boundaries
+    assert Target("embedded", None).boundary_arn is None

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,11 @@ class Lab:
         """Return a name for a resource that no other run uses."""
         return f"wb-{self.run_id}-{thing}"
 
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """The tags of all that this sitting makes: its run, its lesson, its owner, and when it expires. See `stack.tags`."""
+        return stack.tags(self.target, run=self.run_id, lesson=self.lesson, now=datetime.now(UTC))
+
     def deploy(self) -> dict[str, str]:
         """Deploy the lesson's template from `infra/` and return its outputs.
 
@@ -147,7 +152,7 @@ class Lab:
             self.target,
             forecast.template(self.lesson),
             name=self.name(self.lesson.replace("_", "-")),
-            tags={"workbook:run": self.run_id, "workbook:lesson": self.lesson},
+            tags=self.tags,
             remember=self._remember,
         )
         return deployed.outputs

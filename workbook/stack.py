@@ -5,23 +5,26 @@ Templates are plain SAM: `sam deploy` takes them as they are, and so does this m
 """
 
 import json
+import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from workbook.errors import DeployError
+from workbook.errors import DeployError, ParameterError
 from workbook.packaging import Package, check_runtime, zip_folder
 from workbook.targets import Target
 from workbook.templates import functions, read_template
 
 Answer = TypeVar("Answer")
+RUN, OWNER, EXPIRES = "workbook:run", "workbook:owner", "workbook:expires"  # the tags by which things are found again
 
 _DEADLINE_S = 600  # many times what CloudFormation takes for a function with an API
 _NAME = re.compile("[a-z][a-z0-9-]{0,49}")  # what a bucket's 63 characters leave beside a hyphen and the account
@@ -73,6 +76,7 @@ def deploy(
             _upload(target, bucket, packages.values(), tags)
             for logical_id, package in packages.items():
                 body["Resources"][logical_id]["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": _key(package)}
+        _bound(body, target.boundary_arn)
         remember({"undo": "stack", "name": name})
         change_set = _create_change_set(cloudformation, name, body, tags, parameters or {})
         changed = _is_change(cloudformation, change_set, name)
@@ -131,8 +135,32 @@ def teardown(target: Target, remembered: list[dict[str, Any]], say: Callable[[st
 def leftovers(target: Target, run_id: str) -> list[str]:
     """Return the names of the stacks that carry a run's tag, `workbook:run`, whatever was remembered of them."""
     pages = target.client("cloudformation").get_paginator("describe_stacks").paginate()
-    tag = {"Key": "workbook:run", "Value": run_id}
+    tag = {"Key": RUN, "Value": run_id}
     return [stack["StackName"] for page in pages for stack in page["Stacks"] if tag in stack.get("Tags", [])]
+
+
+def tags(target: Target, *, run: str, lesson: str, now: datetime) -> dict[str, str]:
+    """Return the tags of all that a lesson makes: whose it is, and until when it is wanted.
+
+    That is 24 hours from `now` on, or WORKBOOK_EXPIRES_H hours.
+
+    Raises:
+        ParameterError: WORKBOOK_EXPIRES_H is not a number of hours above zero, up to a year.
+    """
+    hours = os.environ.get("WORKBOOK_EXPIRES_H", "24")
+    if not (re.fullmatch(r"\d{1,4}(\.\d+)?", hours) and 0 < float(hours) <= 8784):
+        raise ParameterError(
+            f"WORKBOOK_EXPIRES_H={hours!r} is not a number of hours.",
+            why="It says from when on what a run made may be swept away.",
+            fix="Give hours above zero and up to a year, such as 24.",
+        )
+    expires = now.astimezone(UTC) + timedelta(hours=float(hours))
+    return {RUN: run, "workbook:lesson": lesson, OWNER: target.owner, EXPIRES: f"{expires:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as most services take them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 # the artifacts
@@ -160,18 +188,21 @@ def _upload(target: Target, bucket: str, packages: Iterable[Package], tags: dict
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": target.region}}
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=bucket, **({} if target.region == "us-east-1" else elsewhere))
-    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": _tag_list(tags)})
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_list(tags)})
     there = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
     for package in packages:
         if _key(package) not in there:
             s3.put_object(Bucket=bucket, Key=_key(package), Body=package.content)
 
 
-def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
 # the stack
+
+
+def _bound(template: dict[str, Any], boundary_arn: str | None) -> None:
+    """Give each role of a template, and each that SAM would make for a function, the boundary that limits what it may allow."""
+    for resource in template["Resources"].values():
+        if boundary_arn and resource["Type"] in {"AWS::IAM::Role", "AWS::Serverless::Function"}:
+            resource.setdefault("Properties", {})["PermissionsBoundary"] = boundary_arn
 
 
 def _create_change_set(
@@ -191,7 +222,7 @@ def _create_change_set(
         TemplateBody=json.dumps(body),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],  # for roles, and for SAM's transform
-        Tags=_tag_list(tags),
+        Tags=tag_list(tags),
     )
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -60,6 +60,7 @@ _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between
 # The default quota of invocations at once, which new accounts may be below; so no call has to share a connection:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _CONNECTIONS = 1000
+_BOUNDARY = "workbook-boundary"  # the name that infra/learner-policy.json asks for, too
 _NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since
 _client_creation = threading.Lock()  # a boto3 session must not create two clients at the same time
 _clock = threading.local()  # each thread's last departure, and its last measured answer
@@ -125,6 +126,7 @@ class Target:
     cap_usd: float | None = None  # what the learner agreed to spend; on aws only
     found: localstack.Found | None = field(default=None, compare=False)  # by trying; on localstack only
     meter: Meter | None = field(default=None, compare=False)  # on aws only
+    owner: str = "learner"  # whose credentials these are, as a tag can hold it
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -132,6 +134,17 @@ class Target:
         shares = self.limits.get("cpu", "full") != "full"
         found = self.found.has if self.found else ()
         return capabilities(self.name).union(found, ["cpu_share"] if shares else [])
+
+    @property
+    def boundary_arn(self) -> str | None:
+        """Return the ARN of the permissions boundary that every role has to have; None where no role needs one.
+
+        It is made once by the account's owner, from `infra/permissions-boundary.json`.
+        """
+        if self.name != "aws":
+            return None
+        partition = self._session.get_partition_for_region(self.region)
+        return f"arn:{partition}:iam::{self.account_id}:policy/{_BOUNDARY}"
 
     def lack(self, capability: str) -> str:
         """Return in words that this target lacks a capability, and what to do about it."""
@@ -467,20 +480,32 @@ def _connect_aws(endpoint: str | None, region: str | None, account_id: str | Non
     provenance = Provenance.MEASURED if endpoint is None else Provenance.EMULATED
     target = Target("aws", endpoint, region, account_id, provenance, cap_usd)
     try:
-        actual = target.client("sts").get_caller_identity()["Account"]
+        caller = target.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise TargetError(
             f"AWS doesn't say whose credentials these are: {str(error).rstrip('.')}.",
             why="Without that answer the workbook can't tell whether this is the account that you named.",
             fix="Sign in as you do for the AWS command line, and try `aws sts get-caller-identity`.",
         ) from error
-    if actual != account_id:
+    if caller["Account"] != account_id:
         raise TargetError(
-            f"The credentials belong to account {actual}, not to {account_id}.",
+            f"The credentials belong to account {caller['Account']}, not to {account_id}.",
             why="Resources would be made, and paid for, in another account than the one that you named.",
             fix="Use the credentials of that account, or name the other one.",
         )
-    return target
+    return replace(target, owner=_owner(caller["Arn"]))
+
+
+def _owner(arn: str) -> str:
+    """Return who is behind an ARN: a user, a role's session, or "root"; with the characters that every tag may hold.
+
+    A session that boto3 named itself has another name each time, so the role's name stands for it.
+    https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    """
+    *path, name = arn.rpartition(":")[2].split("/")
+    if path and re.fullmatch(r"botocore-session-\d+", name):
+        name = path[-1]
+    return re.sub(r"[^\w .:/=+@-]", "-", name)
 
 
 def _refuse_unless_emulator(name: str, endpoint: str | None) -> None:
