@@ -12,7 +12,7 @@ import pytest
 import rehearsals
 from botocore.exceptions import ClientError
 
-from workbook import stack
+from workbook import removal, stack
 from workbook.errors import DeployError, ParameterError, TargetError
 from workbook.targets import Target, configured
 
@@ -258,7 +258,7 @@ def test_a_name_has_to_suit_a_bucket(desk: Desk, name: str):
 
 def test_waiting_has_an_end(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     """A stack that never comes to an end is given up, and can be taken away."""
-    monkeypatch.setattr(stack, "_DEADLINE_S", 0.05)
+    monkeypatch.setattr(removal, "DEADLINE_S", 0.05)
     handle = (
         "Resources:\n"
         "  Handle:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
@@ -358,7 +358,7 @@ def test_a_stack_that_cannot_go_is_reported(desk: Desk):
     network = desk.deploy(template).resources["Net"]
     ec2 = desk.target.client("ec2")
     subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    with pytest.raises(DeployError, match=rf"stack {desk.name} could not be deleted: Net: .*DependencyViolation"):
+    with pytest.raises(DeployError, match=rf"stack {desk.name}: it could not be deleted: Net: .*DependencyViolation"):
         desk.teardown()
     ec2.delete_subnet(SubnetId=subnet)
     assert network != desk.deploy(template).resources["Net"]  # what is left of a stack goes before it is made anew

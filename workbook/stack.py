@@ -7,26 +7,28 @@ Templates are plain SAM: `sam deploy` takes them as they are, and so does this m
 import json
 import os
 import re
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from workbook import removal
 from workbook.errors import DeployError, ParameterError
 from workbook.packaging import Package, check_runtime, zip_folder
+from workbook.removal import Fate, State, describe, settled, until
 from workbook.targets import Target
 from workbook.templates import functions, read_template
 
-Answer = TypeVar("Answer")
 RUN, OWNER, EXPIRES = "workbook:run", "workbook:owner", "workbook:expires"  # the tags by which things are found again
 
-_DEADLINE_S = 600  # many times what CloudFormation takes for a function with an API
+# In these states a stack can only be deleted, or mended by hand:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+_TO_BE_DELETED = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"}
 _NAME = re.compile("[a-z][a-z0-9-]{0,49}")  # what a bucket's 63 characters leave beside a hyphen and the account
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 
@@ -78,7 +80,7 @@ def deploy(
                 body["Resources"][logical_id]["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": _key(package)}
         _bound(body, target.boundary_arn)
         remember({"undo": "stack", "name": name})
-        change_set = _create_change_set(cloudformation, name, body, tags, parameters or {})
+        change_set = _create_change_set(target, name, body, tags, parameters or {})
         changed = _is_change(cloudformation, change_set, name)
         if changed:
             _execute(cloudformation, change_set, name, say)
@@ -86,7 +88,7 @@ def deploy(
             cloudformation.delete_change_set(ChangeSetName=change_set["Id"])
             say(f"{name}: nothing has changed")
         resources = _resources(cloudformation, name)
-        outputs = _describe(cloudformation, name).get("Outputs", [])
+        outputs = describe(cloudformation, name).get("Outputs", [])
     except ClientError as error:
         raise DeployError(
             f"{error.operation_name} was refused for {name}: {error.response['Error'].get('Message', error)}",
@@ -108,7 +110,7 @@ def teardown(target: Target, remembered: list[dict[str, Any]], say: Callable[[st
     """Remove what was remembered, newest first, and return what was removed. What is gone already is no error.
 
     An entry is `{"undo": "stack", "name": ...}`, `{"undo": "bucket", "name": ...}` (with its objects), or a boto3 call:
-    `{"undo": "call", "service": ..., "operation": ..., "parameters": ...}`.
+    `{"undo": "call", "service": ..., "operation": ..., "parameters": ...}`. What goes by itself at a later date is said.
 
     Raises:
         DeployError: something could not be removed; everything else was.
@@ -116,20 +118,35 @@ def teardown(target: Target, remembered: list[dict[str, Any]], say: Callable[[st
     """
     removed, stayed = [], []
     for entry in reversed(remembered):
-        thing = _thing(entry)
-        try:
-            if _undo(target, entry):
-                removed.append(thing)
-                say(f"removed {thing}")
-        except (ClientError, DeployError) as error:
-            stayed.append(error.what if isinstance(error, DeployError) else f"{thing}: {error}")
+        for fate in _undo(target, entry):
+            match fate.state:
+                case State.REMOVED:
+                    removed.append(fate.thing)
+                    say(f"removed {fate.thing}")
+                case State.PENDING:
+                    say(str(fate))
+                    if entry["undo"] == "stack":  # it goes only if it is asked to once more
+                        stayed.append(str(fate))
+                case State.LEFT:
+                    stayed.append(str(fate))
     if stayed:
         raise DeployError(
-            f"Could not be removed: {'; '.join(stayed)}",
+            f"Could not be removed: {'; '.join(dict.fromkeys(stayed))}",
             why="It stays on the target, and on AWS it may cost money.",
             fix="Put right what the reason names, then clean again.",
         )
     return removed
+
+
+def _undo(target: Target, entry: dict[str, Any]) -> list[Fate]:
+    """Remove what an entry names and return what became of it."""
+    match entry["undo"]:
+        case "stack":
+            return removal.stack(target, entry["name"])
+        case "bucket":
+            return [removal.bucket(target, entry["name"])]
+        case _:
+            return [removal.call(target, entry["service"], entry["operation"], entry["parameters"])]
 
 
 def leftovers(target: Target, run_id: str) -> list[str]:
@@ -206,13 +223,13 @@ def _bound(template: dict[str, Any], boundary_arn: str | None) -> None:
 
 
 def _create_change_set(
-    cloudformation: Any, name: str, body: dict[str, Any], tags: dict[str, str], parameters: dict[str, str]
+    target: Target, name: str, body: dict[str, Any], tags: dict[str, str], parameters: dict[str, str]
 ) -> dict[str, Any]:
     """Ask CloudFormation what the template would change."""
-    stack = _settled(cloudformation, name)
-    # In these states a stack can only be deleted: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
-    if stack and stack["StackStatus"] in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
-        _delete_stack(cloudformation, name)
+    cloudformation = target.client("cloudformation")
+    stack = settled(cloudformation, name)
+    if stack and stack["StackStatus"] in _TO_BE_DELETED:
+        _make_room(target, name)
         stack = None
     is_new = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
     return cloudformation.create_change_set(
@@ -226,6 +243,17 @@ def _create_change_set(
     )
 
 
+def _make_room(target: Target, name: str) -> None:
+    """Remove a stack that can't be deployed to, so that another can have its name."""
+    left = [str(fate) for fate in removal.stack(target, name) if fate.state in {State.LEFT, State.PENDING}]
+    if left:
+        raise DeployError(
+            f"The stack {name} is in the way: {'; '.join(left)}.",
+            why="A stack in that state can't be deployed to.",
+            fix="Put right what the reason names, then clean, and deploy again.",
+        )
+
+
 def _is_change(cloudformation: Any, change_set: dict[str, Any], name: str) -> bool:
     """Return whether there is anything to do, once CloudFormation knows."""
 
@@ -233,7 +261,7 @@ def _is_change(cloudformation: Any, change_set: dict[str, Any], name: str) -> bo
         described = cloudformation.describe_change_set(ChangeSetName=change_set["Id"])
         return described if described["Status"] in {"CREATE_COMPLETE", "FAILED"} else None
 
-    described = _until(answer, f"the change set of {name}")
+    described = until(answer, f"the change set of {name}")
     if described["Status"] == "CREATE_COMPLETE":
         return True
     if any(text in described["StatusReason"] for text in _NO_CHANGES):
@@ -254,7 +282,7 @@ def _execute(cloudformation: Any, change_set: dict[str, Any], name: str, say: Ca
             say(f"{event['LogicalResourceId']} ({event['ResourceType']}): {status.replace('_', ' ').lower()}")
             if status.endswith("_FAILED"):
                 reasons.append(_reason(event))
-    status = _settled(cloudformation, stack_id)["StackStatus"]
+    status = settled(cloudformation, stack_id)["StackStatus"]
     if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         raise _failed(name, reasons or _validation_errors(cloudformation, StackName=stack_id) or [status])
 
@@ -266,7 +294,7 @@ def _story(cloudformation: Any, stack_id: str, known: set[str]) -> Iterator[dict
     """
     ended = False
     while not ended:
-        news = _until(lambda: _events(cloudformation, stack_id, known), f"news of the stack {stack_id}")
+        news = until(lambda: _events(cloudformation, stack_id, known), f"news of the stack {stack_id}")
         known.update(event["EventId"] for event in news)
         own = [event["ResourceStatus"] for event in news if _is_about(event, stack_id)]
         ended = not all(status.endswith("_IN_PROGRESS") for status in own)
@@ -312,28 +340,6 @@ def _failed(name: str, reasons: list[str]) -> DeployError:
     )
 
 
-def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    """Return a stack by name or id, or None if there is none."""
-    try:
-        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return None
-        raise
-
-
-def _settled(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    """Return a stack once nothing is going on in it any more, or None if there is none (left)."""
-    _until(lambda: not _is_moving(_describe(cloudformation, name)), f"the stack {name}")
-    return _describe(cloudformation, name)
-
-
-def _is_moving(stack: dict[str, Any] | None) -> bool:
-    """Return whether a stack is being changed. In REVIEW_IN_PROGRESS it only waits for its first change set."""
-    status = stack["StackStatus"] if stack else ""
-    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
-
-
 def _resources(cloudformation: Any, name: str) -> list[dict[str, Any]]:
     """Return what CloudFormation says of each resource of a stack."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
@@ -349,95 +355,3 @@ def _logs(resources: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if resource["ResourceType"] == "AWS::Lambda::Function":
             group = {"logGroupName": f"/aws/lambda/{resource['PhysicalResourceId']}"}
             yield {"undo": "call", "service": "logs", "operation": "delete_log_group", "parameters": group}
-
-
-# undoing
-
-
-def _thing(entry: dict[str, Any]) -> str:
-    """Return the words for what an entry removes, such as "stack wb-1" or "log group /aws/lambda/f"."""
-    if entry["undo"] != "call":
-        return f"{entry['undo']} {entry['name']}"
-    kind = entry["operation"].partition("_")[2].replace("_", " ")
-    return f"{kind} {' '.join(str(value) for value in entry['parameters'].values())}"
-
-
-def _undo(target: Target, entry: dict[str, Any]) -> bool:
-    """Remove what an entry names and return whether it was there."""
-    match entry["undo"]:
-        case "stack":
-            return _delete_stack(target.client("cloudformation"), entry["name"])
-        case "bucket":
-            return _delete_bucket(target.client("s3"), entry["name"])
-        case _:
-            return _call(target.client(entry["service"]), entry["operation"], entry["parameters"])
-
-
-def _delete_stack(cloudformation: Any, name: str) -> bool:
-    stack = _settled(cloudformation, name)
-    if stack is None:
-        return False
-    stack_id = stack["StackId"]
-    known = {event["EventId"] for event in _events(cloudformation, stack_id)}
-    cloudformation.delete_stack(StackName=name)
-    if _until(lambda: _deletion(cloudformation, stack_id), f"the end of the stack {name}") == "DELETE_FAILED":
-        news = _events(cloudformation, stack_id, known)
-        failed = [
-            event for event in news if event["ResourceStatus"] == "DELETE_FAILED" and not _is_about(event, stack_id)
-        ]
-        raise DeployError(
-            f"The stack {name} could not be deleted: {'; '.join(map(_reason, failed)) or 'DELETE_FAILED'}.",
-            why="A stack in that state can't be deployed to.",
-            fix="Put right what the reason names, then clean again.",
-        )
-    return True
-
-
-def _deletion(cloudformation: Any, stack_id: str) -> str | None:
-    """Return how a deletion ended, or None if it hasn't yet. By its id a stack is found when it is gone, too."""
-    status = _describe(cloudformation, stack_id)["StackStatus"]
-    return status if status in {"DELETE_COMPLETE", "DELETE_FAILED"} else None
-
-
-def _delete_bucket(s3: Any, bucket: str) -> bool:
-    try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for item in page.get("Contents", []):
-                s3.delete_object(Bucket=bucket, Key=item["Key"])
-        s3.delete_bucket(Bucket=bucket)
-    except s3.exceptions.NoSuchBucket:
-        return False
-    return True
-
-
-def _call(client: Any, operation: str, parameters: dict[str, Any]) -> bool:
-    try:
-        getattr(client, operation)(**parameters)
-    except ClientError as error:
-        if _is_missing(error):
-            return False
-        raise
-    return True
-
-
-def _is_missing(error: ClientError) -> bool:
-    """Return whether AWS says that the thing isn't there; each service has its own word for it."""
-    return bool(re.search("NotFound|NoSuch|NonExistent|DoesNotExist", error.response["Error"]["Code"]))
-
-
-# waiting
-
-
-def _until(ask: Callable[[], Answer | None], what: str) -> Answer:
-    """Ask, less and less often, until there is an answer, and return it."""
-    deadline, pause_s = time.monotonic() + _DEADLINE_S, 0.01
-    while not (answer := ask()):
-        if time.monotonic() > deadline:
-            raise DeployError(
-                f"Waited {_DEADLINE_S} s for {what}.",
-                why="What follows needs it.",
-                fix="Look at its events in CloudFormation; clean, then try again.",
-            )
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, 2)
-    return answer
