@@ -9,7 +9,7 @@ MADE := $(VENV)/.made-in
 LOG := $(VENV)/setup.log
 # By this file JupyterLab asks nobody whether it may fetch news.
 QUIET := $(VENV)/etc/jupyter/labconfig/page_config.json
-# As in: make run TARGET=localstack
+# As in: make run TARGET=localstack, make clean TARGET=aws EXPIRED=yes
 FOR := $(if $(TARGET),--target $(TARGET))
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
@@ -21,7 +21,7 @@ help:
 	@echo "make lab       open JupyterLab on the first lesson, with the embedded target ready"
 	@echo "make test      lint, import contract, all tests, and all lessons end to end"
 	@echo "make doctor    say whether this machine is ready"
-	@echo "make clean     remove what runs left behind"
+	@echo "make clean     remove what runs left behind; on AWS, with or without a run folder: make clean TARGET=aws"
 	@echo "make strip     take the outputs out of the notebooks, as they are stored"
 	@echo "make bench     compare with peers, as ratios from one run"
 	@echo "make picture   draw the README's picture anew"
@@ -41,7 +41,7 @@ doctor: $(READY)
 	@$(BIN)/python -m workbook doctor $(FOR)
 
 clean: $(READY)
-	@$(BIN)/python -m workbook clean
+	@$(BIN)/python -m workbook clean $(FOR) $(if $(EXPIRED),--expired) $(if $(EVERYONE),--everyone)
 
 strip: $(READY)
 	@$(STRIP) notebooks/*.ipynb

@@ -168,6 +168,22 @@ def test_no_door_is_open(path: Path):
         assert "AWS_IAM" == properties.get("FunctionUrlConfig", {"AuthType": "AWS_IAM"})["AuthType"], name
 
 
+@every_template
+def test_every_stage_is_throttled_to_twice_the_lessons_own_peak(path: Path):
+    """What isn't the lesson can't run up a bill through its door. The peak of each API stands in the template."""
+    template = read_template(path)
+    limits = {
+        name: resource["Properties"].get("DefaultRouteSettings") or resource["Properties"]["MethodSettings"][0]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in {"AWS::Serverless::HttpApi", "AWS::Serverless::Api"}
+    }
+    peaks = template.get("Metadata", {}).get("Workbook", {}).get("PeakPerSecond", {})
+    assert peaks.keys() == limits.keys()
+    for name, limit in limits.items():
+        assert {2 * peaks[name]} == {limit["ThrottlingBurstLimit"], limit["ThrottlingRateLimit"]}, name
+        assert {("/*", "*"), (None, None)} >= {(limit.get("ResourcePath"), limit.get("HttpMethod"))}
+
+
 @pytest.mark.parametrize("folder", HANDLERS, ids=lambda path: path.name)
 def test_handlers_can_be_packaged(folder: Path):
     """What a handler requires is pinned to the version that the workbook itself has."""

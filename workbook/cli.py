@@ -32,6 +32,7 @@ examples:
   python -m workbook cost docs/api.json         what a month of that API costs on AWS
   python -m workbook clean --keep 5             all but the five newest run folders go
   python -m workbook contribute                 the newest run on AWS, as a file to be given away
+  python -m workbook clean --target aws         whatever your runs made in that account goes, too
   python -m workbook doctor                     whether this machine is ready
 """
 
@@ -107,7 +108,8 @@ def _run(options: argparse.Namespace) -> int:
 def _clean(options: argparse.Namespace) -> int:
     from workbook import runs
 
-    return 0 if runs.clean(keep=options.keep) else 1
+    asked = {name: getattr(options, name) for name in ("keep", "target", "expired", "everyone")}
+    return 0 if runs.clean(**asked) else 1
 
 
 def _spent(options: argparse.Namespace) -> int:
@@ -168,6 +170,11 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument(
         "--keep", type=_count, default=0, metavar="N", help="keep the N newest run folders (default: none)"
     )
+    clean.add_argument(
+        "--target", choices=_TARGETS, help="also look there for whatever your runs made, without any run folder"
+    )
+    clean.add_argument("--expired", action="store_true", help="only what is past its time there, whoever made it")
+    clean.add_argument("--everyone", action="store_true", help="also what others made there")
     clean.set_defaults(command=_clean)
 
     spent = commands.add_parser(

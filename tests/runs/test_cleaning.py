@@ -3,16 +3,19 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import rehearsals
 
-from workbook import emulator
+from workbook import emulator, stack
 from workbook.emulator.control_groups import ControlGroups
+from workbook.errors import TargetError
 from workbook.lab import REGISTRY
 from workbook.records import append_line
 from workbook.runs import RunFolder, clean
-from workbook.targets import connect
+from workbook.targets import configured, connect
 
 
 @pytest.fixture
@@ -122,3 +125,119 @@ def test_clean_takes_away_what_a_lesson_left_on_a_target_that_lives_on(results, 
 
         assert [] == queues.list_queues().get("QueueUrls", [])
     assert [] == list(results.iterdir())
+
+
+# on a real account, rehearsed
+
+
+TEMPLATE = "Resources:\n  Line:\n    Type: AWS::SQS::Queue\n"
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory):
+    """An account in which rights are enforced, and the variables with which a shell is one who may do everything there."""
+    with rehearsals.account(tmp_path_factory.mktemp("account")) as running:
+        yield rehearsals.principal(running)
+
+
+@pytest.fixture
+def there(account, monkeypatch):
+    """That account, as the target aws."""
+    for name, value in account.items():
+        monkeypatch.setenv(name, value)
+    return configured("aws")
+
+
+def forgotten(there, results, run_id):
+    """Deploy a lesson's stack, as a kernel that was killed then: its journal says what there is to undo."""
+    template = results.parent / "template.yaml"
+    template.write_text(TEMPLATE)
+    journal = results / run_id / "journal/01_first.jsonl"
+    opened = {"kind": "opened", "at": "2026-01-01T00:00:00+00:00", "run_id": run_id, "target": "aws"}
+    append_line(journal, {**opened, "endpoint": there.endpoint, "account_id": there.account_id})
+
+    def remember(entry):
+        append_line(journal, {"kind": "undo", "of": opened["at"], "entry": entry})
+
+    tags = stack.tags(there, run=run_id, lesson="01_first", now=datetime.now(UTC))
+    stack.deploy(there, template, name=f"wb-{run_id}-01-first", tags=tags, remember=remember, say=lambda line: None)
+
+
+def stacks(there):
+    return [found["StackName"] for found in there.client("cloudformation").describe_stacks()["Stacks"]]
+
+
+def test_clean_takes_away_what_a_killed_kernel_left_in_an_account(there, results):
+    """With its run folder it is known by its journal; the second time there is nothing left to do."""
+    forgotten(there, results, "killed")
+    said = []
+
+    assert clean(target="aws", results=results, say=said.append)
+
+    assert ([], []) == (stacks(there), list(results.iterdir()))
+    assert "removed stack wb-killed-01-first" in said
+    assert "us-east-1, account 123456789012: Nothing billable is left." == said[-1]
+    assert clean(target="aws", results=results, say=said.append)
+
+
+def test_clean_takes_it_away_from_another_machine_too(there, results, tmp_path):
+    """Without any run folder it is known by its tags."""
+    forgotten(there, results, "elsewhere")
+    assert clean(target="aws", results=tmp_path / "another machine's", say=lambda line: None)
+    assert [] == stacks(there)
+    assert clean(target="aws", results=results, say=lambda line: None)  # what is gone already is no error
+    assert [] == list(results.iterdir())
+
+
+def test_clean_leaves_what_a_run_in_use_made(there, results):
+    """Neither its folder nor its stack goes, even if all others do."""
+    forgotten(there, results, "busy")
+    forgotten(there, results, "idle")
+    with RunFolder(results / "busy"):
+        assert not clean(target="aws", everyone=True, results=results, say=lambda line: None)
+        assert ["wb-busy-01-first"] == stacks(there)
+    assert clean(target="aws", results=results, say=lambda line: None)
+    assert [] == stacks(there)
+
+
+def test_clean_of_what_is_expired_leaves_the_rest_and_all_folders(there, results, monkeypatch):
+    """What is past its time goes; run folders are no expense."""
+    forgotten(there, results, "today")
+    monkeypatch.setenv("WORKBOOK_EXPIRES_H", "0.0000001")
+    forgotten(there, results, "long-ago")
+    before = set(results.iterdir())
+
+    assert clean(target="aws", expired=True, results=results, say=lambda line: None)
+
+    assert (["wb-today-01-first"], before) == (stacks(there), set(results.iterdir()))
+    assert clean(target="aws", results=results, say=lambda line: None)
+
+
+def test_clean_keeps_the_folder_of_what_can_not_go(there, results):
+    """What is left is named, the only record of it stays, and the next time it goes."""
+    forgotten(there, results, "stuck")
+    template = results.parent / "network.yaml"
+    template.write_text("Resources:\n  Net:\n    Type: AWS::EC2::VPC\n    Properties:\n      CidrBlock: 10.0.0.0/16\n")
+    tags = stack.tags(there, run="stuck", lesson="01_first", now=datetime.now(UTC))
+    quiet = {"remember": lambda entry: None, "say": lambda line: None}
+    net = stack.deploy(there, template, name="wb-stuck-01-first", tags=tags, **quiet).resources["Net"]
+    subnet = there.client("ec2").create_subnet(VpcId=net, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    said = []
+
+    assert not clean(target="aws", results=results, say=said.append)
+
+    assert ["stuck"] == [path.name for path in results.iterdir()]
+    assert "Left, and it may cost money: stack wb-stuck-01-first" in said[-1]
+    there.client("ec2").delete_subnet(SubnetId=subnet)
+    assert clean(target="aws", results=results, say=lambda line: None)
+    assert ([], []) == (stacks(there), list(results.iterdir()))
+
+
+def test_clean_that_may_not_use_the_account_touches_nothing(results, monkeypatch):
+    """Without consent neither the account nor a folder is looked at."""
+    for name in ("WORKBOOK_ACCOUNT", "WORKBOOK_MAX_USD", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with pytest.raises(TargetError, match="account"):
+        clean(target="aws", results=results)
+    assert 4 == len(list(results.iterdir()))

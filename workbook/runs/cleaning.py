@@ -3,37 +3,86 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import psutil
 
-from workbook import emulator, targets
+from workbook import emulator, sweep, targets
 from workbook.emulator import control_groups, guard
 from workbook.errors import WorkbookError
 from workbook.lab import REGISTRY, RESULTS, pending, undo
+from workbook.records import read_lines
 from workbook.runs.folder import RunFolder, all_of, shown
 
 _STARTED_AFTER_S = 60
 
 
-def clean(*, keep: int = 0, results: Path = RESULTS, say: Callable[[str], None] = print) -> bool:
+def clean(
+    *,
+    keep: int = 0,
+    target: str | None = None,
+    expired: bool = False,
+    everyone: bool = False,
+    results: Path = RESULTS,
+    say: Callable[[str], None] = print,
+) -> bool:
     """Stop the shared emulator and remove run folders, except the `keep` newest, and whatever else is left.
 
-    Returns whether everything could go. A folder that is in use stays, and so does one whose lessons made something on
-    LocalStack or AWS that can't be removed now: it is the only record of it.
+    On a `target` that lives on, whatever carries our tag or name goes too, without any folder: what the owner of the
+    credentials made, or `everyone`; or only what is `expired`, whoever made it, and then no folder goes. See `sweep.sweep`.
+
+    Returns whether everything could go. A folder that is in use stays, with what it made, and so does one whose lessons
+    made something on LocalStack or AWS that can't be removed now: it is the only record of it.
+
+    Raises:
+        ParameterError, TargetError: the target can't be reached, or may not be used.
     """
+    there = targets.configured(target) if target and not targets.is_started_here(target) else None
+    if expired:
+        return there is None or _told(there, _sweep(there, results, say, expired=True), say)
     if running := emulator.find(results / REGISTRY.name):
         running.stop()
         say(f"Stopped the emulator of JupyterLab at {running.endpoint}.")
-    kept = [folder for folder in all_of(results)[keep:] if not _remove_run(folder, say)]
+    kept_by_count, folders = all_of(results)[:keep], all_of(results)[keep:]
+    kept = [folder for folder in folders if not _remove_run(folder, say)]
+    if there:
+        swept = _sweep(there, results, say, kept=kept_by_count, everyone=everyone)
+        kept = [folder for folder in kept if RunFolder(folder).in_use() or not _remove_run(folder, say)]
     for leftover in [*_strays(Path(tempfile.gettempdir())), *_own_files(results)]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         say(f"Removed {shown(leftover)}.")
     for group in [group for place in control_groups.places() for group in _strays(place)]:
         guard.dissolve(group)
         say(f"Removed {group}.")
-    return not kept
+    return (there is None or _told(there, swept, say)) and not kept
+
+
+def _sweep(
+    target: targets.Target,
+    results: Path,
+    say: Callable[[str], None],
+    *,
+    kept: Collection[Path] = (),
+    expired: bool = False,
+    everyone: bool = False,
+) -> sweep.Swept:
+    """Remove what is ours on a target, but for runs in use here and those whose folders are kept."""
+    staying = {folder for folder in all_of(results) if RunFolder(folder).in_use()} | set(kept)
+    runs = {run for folder in staying for run in _runs_of(folder)}
+    return sweep.sweep(target, expired=expired, everyone=everyone, keep=runs, say=say)
+
+
+def _told(target: targets.Target, swept: sweep.Swept, say: Callable[[str], None]) -> bool:
+    """Say in one line what is left on a target, and return whether that is nothing."""
+    say(f"{target.region}, account {target.account_id}: {swept}")
+    return not swept.left
+
+
+def _runs_of(folder: Path) -> set[str]:
+    """Return the run ids that a run folder's journals tell of."""
+    journals = folder.glob("journal/*.jsonl")
+    return {line["run_id"] for journal in journals for line in read_lines(journal) if "run_id" in line}
 
 
 def _remove_run(folder: Path, say: Callable[[str], None]) -> bool:
