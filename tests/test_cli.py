@@ -124,10 +124,21 @@ def test_the_targets_on_the_command_line_are_targets(capsys):
 def test_clean_keeps_as_many_as_it_is_told(monkeypatch):
     """--keep reaches the cleaning, whose refusal becomes the exit status."""
     kept = []
-    monkeypatch.setattr(runs, "clean", lambda keep: kept.append(keep) or keep == 0)
+    monkeypatch.setattr(runs, "clean", lambda keep, **_: kept.append(keep) or keep == 0)
 
     assert [0, 1] == [main(["clean"]), main(["clean", "--keep", "3"])]
     assert [0, 3] == kept
+
+
+def test_clean_is_told_where_and_whose(monkeypatch):
+    """What is asked of an account reaches the cleaning, and makes no sense without one."""
+    asked = []
+    monkeypatch.setattr(runs, "clean", lambda **options: asked.append(options) or True)
+    main(["clean", "--target", "aws", "--expired", "--everyone"])
+
+    assert [{"keep": 0, "target": "aws", "expired": True, "everyone": True}] == asked
+    monkeypatch.undo()
+    assert [2, 2] == [main(["clean", "--expired"]), main(["clean", "--everyone", "--target", "embedded"])]
 
 
 def test_doctor_prints_a_table_or_json(capsys):

@@ -590,3 +590,17 @@ def test_a_boundary_is_only_needed_on_aws():
     boundaries = [Target("aws", None, region, "123456789012").boundary_arn for region in names]
     assert [f"arn:{part}:iam::123456789012:policy/workbook-boundary" for part in ("aws", "aws-cn")] == boundaries
     assert Target("embedded", None).boundary_arn is None
+
+
+@pytest.mark.usefixtures("credentials")
+def test_on_aws_managing_is_tried_more_often_and_measuring_never_again():
+    """An account's quotas for managing things are small; its throttles of measured calls are results."""
+    attempts = {
+        name: [
+            client.meta.config.retries["total_max_attempts"]
+            for client in (there.client("sqs"), there.measured_client("sqs"))
+        ]
+        for name in ("aws", "embedded")
+        for there in [Target(name, None if name == "aws" else "http://127.0.0.1:9", "us-east-1")]
+    }
+    assert {"aws": [8, 1], "embedded": [3, 1]} == attempts

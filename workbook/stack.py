@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from workbook import removal
+from workbook import doors, removal
 from workbook.errors import DeployError, ParameterError
 from workbook.packaging import Package, check_runtime, zip_folder
 from workbook.removal import Fate, State, describe, settled, until
@@ -58,6 +58,8 @@ def deploy(
     `tags` are put on the stack, its resources and its bucket. `say` gets one line for each resource that is ready.
     `remember` gets an entry for `teardown` before each thing is made.
 
+    On AWS its APIs answer by then: see `doors.wait_until_open`.
+
     Raises:
         DeployError: the template, a handler folder or a resource failed; the message names it and gives its own reason.
             Resources that had been made are rolled back, and what is left is remembered.
@@ -89,6 +91,8 @@ def deploy(
             say(f"{name}: nothing has changed")
         resources = _resources(cloudformation, name)
         outputs = describe(cloudformation, name).get("Outputs", [])
+        if changed and target.name == "aws":  # an emulator has what it says it has
+            doors.wait_until_open(target, _apis(resources))
     except ClientError as error:
         raise DeployError(
             f"{error.operation_name} was refused for {name}: {error.response['Error'].get('Message', error)}",
@@ -344,6 +348,16 @@ def _resources(cloudformation: Any, name: str) -> list[dict[str, Any]]:
     """Return what CloudFormation says of each resource of a stack."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
     return [resource for page in pages for resource in page["StackResourceSummaries"]]
+
+
+def _apis(resources: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the id and the type of each API among a stack's resources."""
+    kinds = {"AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"}
+    return {
+        resource["PhysicalResourceId"]: resource["ResourceType"]
+        for resource in resources
+        if resource["ResourceType"] in kinds
+    }
 
 
 def _logs(resources: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

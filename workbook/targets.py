@@ -57,6 +57,9 @@ _WHAT_TO_DO = {
     "aws": "Check the network and the region, then run the cell again.",
 }
 _CONTROL_ATTEMPTS = 3  # what standard mode does by default; backing off between them stays under four seconds
+# An account's quotas of control-plane calls are small and shared. Standard mode waits a random part of 1, 2, 4, 8, 16, 20
+# and 20 s between eight attempts, 71 s at most: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+_AWS_CONTROL_ATTEMPTS = 8
 # The default quota of invocations at once, which new accounts may be below; so no call has to share a connection:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _CONNECTIONS = 1000
@@ -171,7 +174,8 @@ class Target:
         `config` are options of botocore's `Config`, such as `read_timeout=5`; with them the client is a new one. A call that
         gets no answer raises TargetError.
         """
-        retries = {"mode": "standard", "total_max_attempts": _CONTROL_ATTEMPTS}
+        attempts = _AWS_CONTROL_ATTEMPTS if self.name == "aws" else _CONTROL_ATTEMPTS
+        retries = {"mode": "standard", "total_max_attempts": attempts}
         if config:
             return self._create_client(service, Config(**{"retries": retries, **config}))
         if service not in self._clients:

@@ -10,7 +10,7 @@ import psutil
 
 from workbook import emulator, sweep, targets
 from workbook.emulator import control_groups, guard
-from workbook.errors import WorkbookError
+from workbook.errors import ParameterError, WorkbookError
 from workbook.lab import REGISTRY, RESULTS, pending, undo
 from workbook.records import read_lines
 from workbook.runs.folder import RunFolder, all_of, shown
@@ -36,11 +36,18 @@ def clean(
     made something on LocalStack or AWS that can't be removed now: it is the only record of it.
 
     Raises:
-        ParameterError, TargetError: the target can't be reached, or may not be used.
+        ParameterError: what is expired or everyone's was asked for without a target that lives on.
+        TargetError: the target can't be reached, or may not be used.
     """
     there = targets.configured(target) if target and not targets.is_started_here(target) else None
-    if expired:
-        return there is None or _told(there, _sweep(there, results, say, expired=True), say)
+    if there is None and (expired or everyone):
+        raise ParameterError(
+            f"There is no account to look for what is {'expired' if expired else 'everyone’s'} in.",
+            why="Only what was made on a target that lives on is known by its tags.",
+            fix="Name it as well: --target aws.",
+        )
+    if there and expired:
+        return _told(there, _sweep(there, results, say, expired=True), say)
     if running := emulator.find(results / REGISTRY.name):
         running.stop()
         say(f"Stopped the emulator of JupyterLab at {running.endpoint}.")
