@@ -148,14 +148,18 @@ def test_every_function_has_a_log_that_ends(path: Path):
 
 @every_template
 def test_a_role_is_written_out_and_never_allows_everything(path: Path):
-    """Each function has a role of the template, not the one that SAM would give it, and no statement says `*`."""
+    """Each function has a role of the template, not the one that SAM would give it, and no statement says `*`.
+
+    But to list what an account has, for which there is nothing narrower.
+    """
     template = read_template(path)
     roles = {name for name, r in template["Resources"].items() if r["Type"] == "AWS::IAM::Role"}
     assert roles == {properties["Role"]["Fn::GetAtt"][0] for properties in functions(template).values()}
     for role in roles:
         for policy in template["Resources"][role]["Properties"]["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
-                assert "*" not in (statement["Resource"], *statement["Action"])
+                if statement["Action"] != ["cloudformation:DescribeStacks", "s3:ListAllMyBuckets"]:
+                    assert "*" not in (statement["Resource"], *statement["Action"])
 
 
 @every_template

@@ -126,6 +126,18 @@ def _contribute(options: argparse.Namespace) -> int:
     return 0
 
 
+def _sweeper(options: argparse.Namespace) -> int:
+    from workbook import sweep, targets
+
+    target = targets.configured(options.target)
+    if options.action == "deploy":
+        deployed = sweep.deploy_sweeper(target)
+        print(f"{deployed.name} looks every hour for what is past its time in {target.region}.")
+    elif not sweep.remove_sweeper(target):
+        print("There was no sweeper.")
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     examination = doctor.examine(options.target)
     print(json.dumps(examination.to_facts(), indent=2) if options.json else examination)
@@ -196,6 +208,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     give.add_argument("--out", type=Path, metavar="FILE", help="the file (default: one in data/reference/measured)")
     give.set_defaults(command=_contribute)
+    sweeper = commands.add_parser(
+        "sweeper",
+        help="have an account swept by itself, every hour",
+        description="Deploy or remove what sweeps an account by itself: stacks and buckets that are past their time.",
+    )
+    sweeper.add_argument("action", choices=("deploy", "remove"))
+    sweeper.add_argument("--target", choices=_TARGETS[1:], default="aws", help="where (default: aws)")
+    sweeper.set_defaults(command=_sweeper)
 
     check = commands.add_parser(
         "doctor",

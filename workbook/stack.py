@@ -51,6 +51,7 @@ def deploy(
     tags: dict[str, str],
     remember: Callable[[dict[str, Any]], None],
     parameters: dict[str, str] | None = None,
+    bounded: bool = True,
     say: Callable[[str], None] = print,
 ) -> Stack:
     """Deploy a template under a stack name and return the stack; what is there already and unchanged stays as it is.
@@ -58,7 +59,7 @@ def deploy(
     `tags` are put on the stack, its resources and its bucket. `say` gets one line for each resource that is ready.
     `remember` gets an entry for `teardown` before each thing is made.
 
-    On AWS its APIs answer by then: see `doors.wait_until_open`.
+    On AWS its roles have the permissions boundary, unless it isn't `bounded`, and its APIs answer by then: see `doors.wait_until_open`.
 
     Raises:
         DeployError: the template, a handler folder or a resource failed; the message names it and gives its own reason.
@@ -80,7 +81,7 @@ def deploy(
             _upload(target, bucket, packages.values(), tags)
             for logical_id, package in packages.items():
                 body["Resources"][logical_id]["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": _key(package)}
-        _bound(body, target.boundary_arn)
+        _bound(body, target.boundary_arn if bounded else None)
         remember({"undo": "stack", "name": name})
         change_set = _create_change_set(target, name, body, tags, parameters or {})
         changed = _is_change(cloudformation, change_set, name)

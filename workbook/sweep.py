@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from workbook import removal
+from workbook import removal, stack
 from workbook.errors import TargetError
 from workbook.removal import Fate, State
 from workbook.stack import EXPIRES, OWNER, RUN
@@ -20,6 +21,8 @@ from workbook.targets import Target
 
 _OURS = re.compile(r"(?:/aws/lambda/)?wb-(\d{8}-\d{6}-[0-9a-f]{4})-.+")  # a run id as `lab.new_run_id` makes it
 _KEPT = timedelta(hours=24)  # for what has no tag that says more
+_SWEEPER = Path(__file__).resolve().parent.parent / "infra" / "sweeper.yaml"
+_SWEEPER_NAME = "workbook-sweeper"
 _ROUNDS = 3  # something that was made meanwhile is found by the next
 
 
@@ -99,6 +102,28 @@ def sweep(
         [fate.thing for fate in fates.values() if fate.state is State.REMOVED],
         *([fate for fate in fates.values() if fate.state is state] for state in (State.PENDING, State.LEFT)),
     )
+
+
+def deploy_sweeper(target: Target, say: Callable[[str], None] = print) -> stack.Stack:
+    """Deploy what sweeps this account and region every hour by itself, for a laptop that never comes back; return its stack.
+
+    It is the account's owner who does that: its role may delete what lessons make, and has no boundary.
+
+    Raises:
+        DeployError: it could not be deployed.
+    """
+    tags = {"workbook:lesson": "sweeper", OWNER: target.owner}  # of no run, so no sweep takes it
+    return stack.deploy(target, _SWEEPER, name=_SWEEPER_NAME, tags=tags, remember=[].append, bounded=False, say=say)
+
+
+def remove_sweeper(target: Target, say: Callable[[str], None] = print) -> list[str]:
+    """Take the sweeper away again, and return what was removed.
+
+    Raises:
+        DeployError: something of it could not be removed.
+    """
+    bucket = {"undo": "bucket", "name": f"{_SWEEPER_NAME}-{target.account_id}"}
+    return stack.teardown(target, [bucket, {"undo": "stack", "name": _SWEEPER_NAME}], say=say)
 
 
 def _told(fates: list[Fate], say: Callable[[str], None]) -> list[Fate]:
