@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from fake_localstack import found
@@ -341,6 +342,32 @@ def test_a_log_is_searched_for_words(lab: Lab, anatomy: str):
     assert [True, True] == [wanted in line for wanted, line in zip((first, second), reports[-2:], strict=True)]
     assert lab.logged(anatomy, f"REPORT RequestId: {first}") == reports[-2:-1]
     assert [] == lab.logged(anatomy, "nobody wrote this")
+
+
+def test_log_lines_that_are_late_are_waited_for(lab: Lab, anatomy: str):
+    """So many lines as are asked for come back, also one that arrives meanwhile; and the wait has an end."""
+    logs = lab.client("logs")
+    place = {"logGroupName": f"/aws/lambda/{anatomy}", "logStreamName": "late"}
+    logs.create_log_stream(**place)
+
+    def arrive() -> None:
+        now_ms = int(time.time() * 1000)
+        logs.put_log_events(**place, logEvents=[{"timestamp": now_ms, "message": "late news"}])
+
+    arrival = Timer(0.2, arrive)
+    arrival.start()
+    assert ["late news"] == lab.logged(anatomy, "late news", at_least=1)
+    arrival.join()
+    with pytest.raises(TargetError, match=r"in vain for 2 log lines with 'late news'"):
+        lab.logged(anatomy, "late news", at_least=2, timeout_s=0.1)
+
+
+def test_a_stack_of_a_lesson_carries_its_tags(lab: Lab, anatomy: str):
+    """Run, lesson, owner and expiry are on its stack and its functions; a sitting has one moment of expiry."""
+    own = lab.tags
+    assert {"workbook:run", "workbook:lesson", "workbook:owner", "workbook:expires"} == own.keys()
+    assert own.items() <= lab.client("lambda").get_function(FunctionName=anatomy)["Tags"].items()
+    assert own is lab.tags
 
 
 def test_only_the_emulator_of_ours_restores_anything(lab: Lab, monkeypatch: pytest.MonkeyPatch):

@@ -1,13 +1,16 @@
 """The lessons executed, with slips and solutions in the exercises' place. Untouched they run in `make test`."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
+from stacks import INFRA
 
 from workbook import lessons, runs
 from workbook.exercises import Outcome
 from workbook.lab import pending
-from workbook.records import read_lines
+from workbook.records import read_lines, read_records
+from workbook.templates import read_template
 
 NAMES = [lesson.name for lesson in lessons.table()]
 
@@ -53,3 +56,18 @@ def test_every_figure_says_what_it_shows(run: runs.Report, name: str):
 def test_a_lesson_leaves_nothing_to_undo(run: runs.Report, name: str):
     """What a lesson made is gone when it ends, by its own journal."""
     assert [] == pending(run.folder / "journal" / f"{name}.jsonl")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lesson_stays_below_the_peak_that_its_template_states(run: runs.Report, name: str):
+    """In no second does it send more through a gateway than it says, of which each stage lets through twice as much."""
+    template = INFRA / f"{name}.yaml"
+    stated = read_template(template).get("Metadata", {}) if template.exists() else {}
+    peaks = stated.get("Workbook", {}).get("PeakPerSecond", {})
+    sent = [
+        datetime.fromisoformat(record.started_at)
+        for record in read_records(run.folder / "records" / f"{name}.jsonl")
+        if record.via in {"http_api", "rest_api"}
+    ]
+    busiest = max((sum(at <= other < at + timedelta(seconds=1) for other in sent) for at in sent), default=0)
+    assert busiest <= sum(peaks.values())

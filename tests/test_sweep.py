@@ -247,6 +247,63 @@ def test_a_sweep_that_may_not_look_says_so(emulator: Emulator, monkeypatch: pyte
         quietly(configured("aws"))
 
 
+LOOKS = [
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStacks",
+    "cloudformation:ListStackResources",
+    "iam:ListRoleTags",
+    "iam:ListRoles",
+    "lambda:ListFunctions",
+    "lambda:ListTags",
+    "logs:DescribeLogGroups",
+    "logs:ListTagsForResource",
+    "s3:GetBucketTagging",
+    "s3:ListAllMyBuckets",
+    "tag:GetResources",
+]
+TAKES = [
+    "cloudformation:DeleteStack",
+    "iam:DeleteRole",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "logs:DeleteLogGroup",
+    "s3:AbortMultipartUpload",
+    "s3:DeleteBucket",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+    "sqs:DeleteQueue",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+]
+
+
+def test_a_sweep_needs_no_more_rights_than_these(
+    alice: Target, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Somebody who may do nothing else takes away a stack, a bucket of versions, a role, a queue and a log group."""
+    deploy(alice, tmp_path)
+    name, own = f"wb-{RUN}-thing", tags(alice)
+    iam, s3 = alice.client("iam"), alice.client("s3")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=stack.tag_list(own))
+    iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(rehearsals.ANYTHING))
+    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+    alice.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}", tags=own)
+    alice.client("sqs").create_queue(QueueName=name, tags=own)
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="key", Body=b"")
+    s3.create_multipart_upload(Bucket=name, Key="half")
+    policy = {"Effect": "Allow", "Action": LOOKS + TAKES, "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [policy]}
+    for key, value in rehearsals.principal(emulator, document, name="dora").items():
+        monkeypatch.setenv(key, value)
+    swept = quietly(configured("aws"), run=RUN, everyone=True)
+    assert ({"stack", "bucket", "role", "queue", "log"}, []) == (names(swept), swept.left)
+
+
 def test_a_stack_of_a_killed_kernel_goes(alice: Target):
     """A stack that only waits for its first change set, as whoever made it was killed, goes too."""
     cloudformation = alice.client("cloudformation")

@@ -326,12 +326,22 @@ class Lab:
         print(f"{len(completed) - missing} of {len(completed)} calls met their REPORT line.")
         return frame(completed)
 
-    def logged(self, function: str, pattern: str) -> list[str]:
+    def logged(self, function: str, pattern: str, *, at_least: int = 0, timeout_s: float = 300) -> list[str]:
         """Return the messages in a function's log that hold these words, oldest first, as far as they have arrived.
 
+        AWS delivers them late, so `at_least` so many are waited for.
+
         Raises:
+            TargetError: so many haven't arrived within `timeout_s` seconds.
             botocore.exceptions.ClientError: the function has no log group, or it may not be read.
         """
+        if at_least:
+
+            def arrived() -> list[str]:
+                messages = self.logged(function, pattern)
+                return messages if len(messages) >= at_least else []
+
+            return self.until(arrived, what=f"{at_least} log lines with {pattern!r}", timeout_s=timeout_s)
         pages = self.client("logs").get_paginator("filter_log_events")
         found = pages.paginate(logGroupName=f"/aws/lambda/{function}", filterPattern=f'"{pattern}"')
         events = sorted((event for page in found for event in page["events"]), key=lambda event: event["timestamp"])

@@ -122,7 +122,9 @@ def teardown(target: Target, remembered: list[dict[str, Any]], say: Callable[[st
         TargetError: the target gives no answer.
     """
     removed, stayed = [], []
-    for entry in reversed(remembered):
+    for number, entry in reversed(list(enumerate(remembered))):
+        if entry in remembered[number + 1 :]:  # it was noted again, and has had its turn
+            continue
         for fate in _undo(target, entry):
             match fate.state:
                 case State.REMOVED:
@@ -136,7 +138,7 @@ def teardown(target: Target, remembered: list[dict[str, Any]], say: Callable[[st
                     stayed.append(str(fate))
     if stayed:
         raise DeployError(
-            f"Could not be removed: {'; '.join(dict.fromkeys(stayed))}",
+            f"Could not be removed: {'; '.join(stayed)}",
             why="It stays on the target, and on AWS it may cost money.",
             fix="Put right what the reason names, then clean again.",
         )
