@@ -139,14 +139,21 @@ def test_what_is_left_on_one_target_is_not_forgotten_on_another(
     assert [] == pending(tmp_path / "journal" / "00_start_here.jsonl")
 
 
-def test_nothing_is_undone_in_another_account(lab: Lab, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("elsewhere", "words"),
+    [
+        ({"account_id": "111111111111"}, "is in account 000000000000, and this is 111111111111"),
+        ({"region": "eu-west-1"}, "is in us-east-1, and this is eu-west-1"),
+        ({"endpoint": None}, "is on an emulator, and this is AWS"),
+    ],
+)
+def test_nothing_is_undone_elsewhere(lab: Lab, tmp_path: Path, elsewhere: dict, words: str):
     """A teardown that would find nothing, and forget, is refused."""
     lab.undo_later("iam", "delete_role", RoleName="elsewhere")
     journal = tmp_path / "journal" / "01_first_function.jsonl"
     (sitting,) = pending(journal)
-    other = dataclasses.replace(lab.target, account_id="111111111111")
-    with pytest.raises(TargetError, match="is in account 000000000000, and this is 111111111111"):
-        undo(journal, sitting, other)
+    with pytest.raises(TargetError, match=words):
+        undo(journal, sitting, dataclasses.replace(lab.target, **elsewhere))
     assert [sitting] == pending(journal)
 
 

@@ -80,14 +80,27 @@ def undo(journal: Path, sitting: Sitting, target: targets.Target, say: Callable[
     """Take away what a sitting left on its target, keep that in the journal, and return what was removed.
 
     Raises:
-        TargetError: this target is not the account that the sitting was in.
+        TargetError: this target is not the account, or not the region, that the sitting was in.
         DeployError: something could not be removed; the journal still has it.
     """
-    if target.account_id != sitting.opened["account_id"]:
+    opened = sitting.opened
+    if target.account_id != opened["account_id"]:
         raise TargetError(
-            f"What {journal.stem} made is in account {sitting.opened['account_id']}, and this is {target.account_id}.",
+            f"What {journal.stem} made is in account {opened['account_id']}, and this is {target.account_id}.",
             why="Nothing of it would be found here, and it would be forgotten there.",
             fix="Name the other account in WORKBOOK_ACCOUNT, then clean again.",
+        )
+    if target.region != opened.get("region", target.region):
+        raise TargetError(
+            f"What {journal.stem} made is in {opened['region']}, and this is {target.region}.",
+            why="Nothing of it would be found here, and it would be forgotten there.",
+            fix=f"Name that region: AWS_REGION={opened['region']}.",
+        )
+    if (target.endpoint is None) != (opened["endpoint"] is None):
+        raise TargetError(
+            f"What {journal.stem} made is {'on AWS' if target.endpoint else 'on an emulator'}, and this is {target.endpoint or 'AWS'}.",
+            why="Nothing of it would be found here, and it would be forgotten there.",
+            fix="Unset AWS_ENDPOINT_URL for AWS, or name the emulator in it, then clean again.",
         )
     removed = stack.teardown(target, sitting.entries, say=say)
     append_line(
@@ -113,13 +126,14 @@ class Lab:
 
     def open(self) -> None:
         """Begin a sitting: take away what earlier ones left on this target, and note where this one is."""
-        place = {"target": self.target.name, "endpoint": self.target.endpoint, "account_id": self.target.account_id}
+        here = self.target
+        place = {name: getattr(here, name) for name in ("endpoint", "account_id", "region")} | {"target": here.name}
         for earlier in pending(self._journal):
             if place.items() <= earlier.opened.items():
                 undo(self._journal, earlier, self.target)
             elif not targets.is_started_here(earlier.opened["target"]):
                 print(f"An earlier start left something on {earlier.opened['target']}: python -m workbook clean")
-        self._opened_at = self.note("opened", run_id=self.run_id, region=self.target.region, **place)
+        self._opened_at = self.note("opened", run_id=self.run_id, **place)
 
     def note(self, kind: str, **facts: Any) -> str:
         """Write one line into the journal and return its moment."""

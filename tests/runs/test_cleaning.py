@@ -154,7 +154,7 @@ def forgotten(there, results, run_id):
     template.write_text(TEMPLATE)
     journal = results / run_id / "journal/01_first.jsonl"
     opened = {"kind": "opened", "at": "2026-01-01T00:00:00+00:00", "run_id": run_id, "target": "aws"}
-    append_line(journal, {**opened, "endpoint": there.endpoint, "account_id": there.account_id})
+    append_line(journal, {**opened, "region": there.region, "endpoint": there.endpoint, "account_id": there.account_id})
 
     def remember(entry):
         append_line(journal, {"kind": "undo", "of": opened["at"], "entry": entry})
@@ -198,6 +198,18 @@ def test_clean_leaves_what_a_run_in_use_made(there, results):
         assert ["wb-busy-01-first"] == stacks(there)
     assert clean(target="aws", results=results, say=lambda line: None)
     assert [] == stacks(there)
+
+
+def test_clean_goes_to_the_region_where_a_run_was(there, results, monkeypatch):
+    """What was made in one region isn't taken for gone because another one is named now."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    ireland = configured("aws")
+    forgotten(ireland, results, "ireland")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    assert clean(results=results, say=lambda line: None)
+
+    assert [] == stacks(ireland)
 
 
 def test_clean_of_what_is_expired_leaves_the_rest_and_all_folders(there, results, monkeypatch):

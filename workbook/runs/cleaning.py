@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -101,7 +102,9 @@ def _remove_run(folder: Path, say: Callable[[str], None]) -> bool:
             for sitting in pending(journal):
                 opened = sitting.opened
                 if not targets.is_started_here(opened["target"]):  # such a one took everything with it when it ended
-                    undo(journal, sitting, targets.configured(opened["target"], endpoint=opened["endpoint"]), say)
+                    there = targets.configured(opened["target"], endpoint=opened["endpoint"])
+                    there = replace(there, region=opened.get("region", there.region))  # a run stays where it was
+                    undo(journal, sitting, there, say)
     except WorkbookError as error:
         say(f"Kept {shown(folder)}, the only record of what its lessons made: {error}")
         return False
