@@ -17,6 +17,7 @@ CONFIDENCES = ("confidence=high", "confidence=medium", "confidence=low", "unconf
 KEYS = {
     "behaviours.csv": ["subject", "case", "where"],
     "claims.csv": ["id"],
+    "cloudformation_permissions.csv": ["resource_type", "step", "action", "resource", "when"],
     "cold_starts_published.csv": ["source", "date", "runtime", "arch", "memory_mb", "package", "metric"],
     "lambda_perf_history.csv": ["date", "runtime", "arch", "memory_mb", "package"],
     "lambda_perf_raw_2026-08-22.csv": ["runtime", "arch", "memory_mb", "package", "sample"],

@@ -48,6 +48,11 @@ def main(folder: Path, listener: socket.socket, owner_pid: int) -> None:
     lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = _PENDING_S
     workers.install(guard, folder, chosen)
     corrections.apply()
+    if "WORKBOOK_TRAIL" in os.environ:  # IAM is enforced
+        from workbook.emulator import stack_rights, trail
+
+        trail.install(Path(os.environ["WORKBOOK_TRAIL"]))
+        stack_rights.install()
     asyncio.run(_serve(limits.told(app.app, chosen), listener))
 
 

@@ -46,6 +46,11 @@ class Emulator:
     folder: Path  # its own temporary folder: state, function code, execution environments; goes when it ends
     owner_pid: int
 
+    @property
+    def trail(self) -> Path:
+        """The file with a line for each action that IAM was asked about; only an emulator that enforces IAM writes it."""
+        return trail_beside(self.log)
+
     def alive(self) -> bool:
         """Return whether the emulator's process is there: this one, not a later one with the same number, and no zombie."""
         try:
@@ -97,7 +102,7 @@ def start(
         port: the port to listen on; by default a free one.
         account_id: the account that unsigned requests belong to.
         registry: the file that records the emulator for `find`.
-        enforce_iam: whether a call needs a policy that allows it. Whoever gives the account's number as access key, as the
+        enforce_iam: whether a call needs a policy that allows it; a trail of what was asked for is kept then. Whoever gives the account's number as access key, as the
             target embedded does, is the account's root, and may do everything.
 
     Raises:
@@ -125,6 +130,11 @@ def find(registry: Path) -> Emulator | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # no record, or one that another version wrote
         return None
     return emulator if emulator.alive() else None
+
+
+def trail_beside(log: Path) -> Path:
+    """Return where the trail of an emulator is kept whose log that is."""
+    return log.absolute().with_suffix(".trail.jsonl")
 
 
 def settings(folder: Path, port: int, account_id: str = ACCOUNT_ID) -> dict[str, str]:
@@ -171,7 +181,9 @@ def _start(log: Path, owner_pid: int, port: int | None, account_id: str, enforce
                 # -P: no file that lies in the current folder can pass for a module
                 launch = [sys.executable, "-P", "-m", "workbook.emulator.launch"]
                 what = [folder, f"{listener.fileno()}", f"{owner_pid}"]
-                variables = settings(folder, port, account_id) | ({"AUTH": "true"} if enforce_iam else {})
+                variables = settings(folder, port, account_id)
+                if enforce_iam:
+                    variables |= {"AUTH": "true", "WORKBOOK_TRAIL": str(trail_beside(log))}
                 child = spawn([*launch, *what], listener, variables, folder, output)
         except OSError as error:
             raise SetupError(
