@@ -18,6 +18,9 @@ from workbook.targets import Target, connect
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
+INFRA = Path(__file__).resolve().parent.parent / "infra"
+LEARNER_POLICIES = sorted(INFRA.glob("learner-policy*.json"))
+BOUNDARY = INFRA / "permissions-boundary.json"
 ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
@@ -26,6 +29,18 @@ def account(folder: Path) -> Iterator[Emulator]:
     """Start an emulator that enforces IAM in the account ACCOUNT_ID, with its log in the folder."""
     with start(log=folder / "emulator.log", account_id=ACCOUNT_ID, enforce_iam=True) as emulator:
         yield emulator
+
+
+def learner_policy() -> dict[str, Any]:
+    """Return the policies of a learner as one."""
+    statements = [json.loads(path.read_text(encoding="utf-8"))["Statement"] for path in LEARNER_POLICIES]
+    return {"Version": "2012-10-17", "Statement": [one for some in statements for one in some]}
+
+
+def make_boundary(emulator: Emulator) -> None:
+    """Make the permissions boundary of the roles, as an account's owner does once."""
+    document = BOUNDARY.read_text(encoding="utf-8")
+    root(emulator).client("iam").create_policy(PolicyName="workbook-boundary", PolicyDocument=document)
 
 
 def root(emulator: Emulator) -> Target:

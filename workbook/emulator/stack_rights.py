@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ministack.core import iam_evaluator
 from ministack.core.iam_actions import identity_denial_message
 from ministack.core.responses import get_account_id
-from ministack.services import cloudformation
+from ministack.services import cloudformation, iam
 from ministack.services.cloudformation import stacks
 from ministack.services.cloudformation.provisioners import _tag_map
 
@@ -64,7 +64,10 @@ def install() -> None:
         present = {*properties, *(["Tags"] if _tags(stack, properties) else [])}
         # CloudFormation reads what it made, for the attributes; what is refused then is undone. So it is asked before.
         require(("create", "read"), kind, f"{stack}-{logical_id}-*", properties, stack, present)
-        return provision(kind, logical_id, properties, stack)
+        made = provision(kind, logical_id, properties, stack)
+        if kind == "AWS::IAM::Role" and "PermissionsBoundary" in properties:  # which MiniStack leaves out
+            iam._roles[made[0]]["PermissionsBoundary"] = properties["PermissionsBoundary"]
+        return made
 
     def update_with_rights(
         kind: str, physical_id: str, old: Properties, new: Properties, stack: str, *rest: Any
