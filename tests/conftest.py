@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+import rehearsals
+from rehearsals import Learner
 from stacks import deployed
 
+from workbook import runs
 from workbook.emulator import Emulator, start
-from workbook.targets import Target, connect
+from workbook.targets import Target, configured, connect
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +35,18 @@ def outputs_00(target: Target) -> Iterator[dict[str, str]]:
 def outputs_01(target: Target) -> Iterator[dict[str, str]]:
     """The outputs of lesson 01's stack, deployed for one test file."""
     yield from deployed(target, "01_first_function")
+
+
+@pytest.fixture(scope="session")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learner]:
+    """All lessons run on the target aws by a principal with the learner's policy alone, each exercise with both answers."""
+    folder = tmp_path_factory.mktemp("learner")
+    with rehearsals.account(folder) as emulator, pytest.MonkeyPatch.context() as shell:
+        rehearsals.make_boundary(emulator)
+        policy = rehearsals.learner_policy()
+        for name, value in rehearsals.principal(emulator, policy).items():
+            shell.setenv(name, value)
+        run = runs.run(out=folder / "out", target="aws", quick=True, answers=runs.Answers.BOTH)
+        rehearsals.look_around(configured("aws"))
+        shell.undo()
+        yield Learner(emulator, policy, run)

@@ -5,14 +5,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbook import runs
 from workbook.emulator import Emulator, start
 from workbook.targets import Target, connect
 
@@ -62,6 +65,52 @@ def principal(emulator: Emulator, policy: Mapping[str, Any] = ANYTHING, *, name:
         "WORKBOOK_ACCOUNT": ACCOUNT_ID,
         "WORKBOOK_MAX_USD": "5",
     }
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A principal with nothing but the learner's policy, and the run of all lessons that it made."""
+
+    emulator: Emulator
+    policy: dict[str, Any]
+    run: runs.Report
+    name: str = "learner"
+
+    def trail(self, name: str = "") -> list[dict[str, Any]]:
+        """Return the lines of the trail that are about a user, by default the learner."""
+        lines = map(json.loads, self.emulator.trail.read_text(encoding="utf-8").splitlines())
+        arn = f"arn:aws:iam::{ACCOUNT_ID}:user/{name or self.name}"
+        return [line for line in lines if line["principal"] == arn]
+
+    def lessons_by_action(self) -> dict[str, set[str]]:
+        """Return the lessons that used an action, for each action that some line of the trail ties to a lesson.
+
+        A line names its stack, or a resource that is called after it, or an API of a stack.
+        """
+        stacks = {f"-{outcome.name.replace('_', '-')}": outcome.name for outcome in self.run.outcomes}
+        lessons: dict[str, set[str]] = {}
+        apis: dict[str, str] = {}
+        for line in self.trail():
+            said = f"{line['stack'] or ''} {line['resource']}"
+            found = [lesson for stack, lesson in stacks.items() if re.search(rf"wb-\S*{stack}\b", said)]
+            api = re.search(r"(?:/apis/|/restapis/|execute-api:[^:]+:\d+:)([a-z0-9]+)(?:/|$)", line["resource"])
+            if api and found:
+                apis[api[1]] = found[0]
+            for lesson in found or ([apis[api[1]]] if api and api[1] in apis else []):
+                lessons.setdefault(line["action"], set()).add(lesson)
+        return lessons
+
+
+def look_around(target: Target) -> None:
+    """Ask what the workbook asks before a run and when it cleans."""
+    target.client("lambda").get_account_settings()
+    target.client("lambda").list_functions()
+    target.client("iam").get_policy(PolicyArn=target.boundary_arn)
+    target.client("apigateway").get_account()
+    target.client("logs").describe_log_groups()
+    target.client("cloudformation").list_stacks()
+    target.client("cloudformation").describe_stacks()
+    target.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "workbook:run"}])
 
 
 def main(command: list[str]) -> int:

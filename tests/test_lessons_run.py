@@ -1,9 +1,13 @@
-"""The lessons executed, with slips and solutions in the exercises' place. Untouched they run in `make test`."""
+"""The lessons executed, with slips and solutions in the exercises' place, by a learner on a rehearsed account.
+
+Untouched they run on the embedded target in `make test`; that covers what only that target can do.
+"""
 
 import json
 from datetime import datetime, timedelta
 
 import pytest
+from rehearsals import Learner
 from stacks import INFRA
 
 from workbook import lessons, runs
@@ -15,10 +19,10 @@ from workbook.templates import read_template
 NAMES = [lesson.name for lesson in lessons.table()]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Report:
-    """Run all lessons, each exercise with its slip and then with its solution."""
-    return runs.run(out=tmp_path_factory.mktemp("run") / "out", quick=True, answers=runs.Answers.BOTH)
+@pytest.fixture
+def run(learner: Learner) -> runs.Report:
+    """The run of all lessons, each exercise with its slip and then with its solution."""
+    return learner.run
 
 
 @pytest.mark.parametrize("name", NAMES)
