@@ -20,6 +20,8 @@ from authorisations import UNENFORCED, allowed, covers, fits, grants, is_publish
 from expanded import ACCOUNT_ID, REGION, STACK, resources
 from rehearsals import BOUNDARY, INFRA, LEARNER_POLICIES, Learner, principal
 
+from workbook.templates import read_template
+
 POLICY_FILES = [*LEARNER_POLICIES, BOUNDARY]
 PERMISSIONS = INFRA.parent / "data" / "reference" / "cloudformation_permissions.csv"
 TEMPLATES = sorted(INFRA.glob("*.yaml"))
@@ -31,7 +33,6 @@ UNSEEN = {
     "cloudformation:DeleteChangeSet": "asked only when a deployment found nothing to change",
     "cloudformation:TagResource": "a change set with tags takes it on AWS; the emulator asks for CreateChangeSet alone",
     "freetier:GetAccountPlanState": "the emulator has no such service",
-    "lambda:ListTags": "",
 }
 # What is allowed on all resources although AWS could limit it, with the reason.
 UNLIMITED = {
@@ -159,6 +160,14 @@ def test_every_resource_type_of_a_lesson_is_enforced(path: Path):
     with PERMISSIONS.open(encoding="utf-8", newline="") as file:
         known = {row["resource_type"] for row in csv.DictReader(file)}
     assert set() == {one["Type"] for one in resources(path).values()} - known
+
+
+@every_template
+def test_a_learner_may_expand_each_template(path: Path):
+    """A transform is a resource of CloudFormation's own: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-macros.html"""
+    transform = f"arn:aws:cloudformation:*:aws:transform/{read_template(path)['Transform'].removeprefix('AWS::')}"
+    may = [(grant.action, grant.resource) for file in LEARNER_POLICIES for grant in grants(_read(file))]
+    assert ("cloudformation:CreateChangeSet", transform) in may
 
 
 @every_template
