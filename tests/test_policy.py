@@ -38,6 +38,11 @@ UNSEEN = {
 UNLIMITED = {
     "cloudformation:DescribeStacks": "asked without a name, it tells of all stacks, and AWS allows that on all or not at all",
 }
+# Resources that AWS's list doesn't have, or not for that action, with the reason.
+UNLISTED = {
+    "arn:aws:cloudformation:*:aws:transform/Serverless-2016-10-31": "a transform is a resource by CloudFormation's own guide",
+    "arn:aws:apigateway:*::/tags/*": "what tags an HTTP API: https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/997",
+}
 every_policy = pytest.mark.parametrize("path", POLICY_FILES, ids=lambda path: path.stem)
 every_template = pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 
@@ -79,23 +84,16 @@ def test_each_resource_of_a_policy_fits_its_action(path: Path):
             continue
         if grant.resource == "*":
             assert not resource_types(grant.action) or grant.action in UNLIMITED, grant
-        elif not grant.resource.startswith("arn:aws:cloudformation:*:aws:transform/"):  # which that list leaves out
-            assert fits(grant.action, grant.resource), grant
+        else:
+            assert fits(grant.action, grant.resource) or grant.resource in UNLISTED, grant
 
 
 @every_policy
-def test_what_a_policy_names_is_ours(path: Path):
-    """Nothing that a learner made elsewhere can be touched: names begin with wb-, and what AWS names itself has our tag."""
+def test_what_can_be_lost_is_ours(path: Path):
+    """Whatever is deleted, or opened to others, has a name that begins with wb-, our tag, or a function of ours behind it."""
     for grant in grants(_read(path)):
-        assert (
-            grant.resource == "*"
-            or re.search(r"[:/]wb-\*", grant.resource)
-            or grant.conditions
-            or grant.effect == "Deny"
-            or grant.resource.startswith(("arn:aws:apigateway:", "arn:aws:execute-api:"))
-            or grant.action in {"iam:GetPolicy", "lambda:ListTags", "lambda:TagResource"}
-            or "transform" in grant.resource
-        ), grant
+        if grant.effect == "Allow" and re.search(r":(Delete|Remove|Add|Put|DELETE)", grant.action):
+            assert re.search(r"[:/]wb-\*", grant.resource) or grant.conditions, grant
 
 
 @every_template

@@ -19,6 +19,8 @@ _RENAMED = {
     "GetLayerVersionByArn": "GetLayerVersion",
 }
 
+_HANDS_OVER_A_ROLE = {"lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"}
+
 
 def name_actions_of_lambda() -> None:
     """Have each operation of Lambda ask for its own permission. MiniStack takes some for others, and some for none at all."""
@@ -31,14 +33,14 @@ def name_actions_of_lambda() -> None:
     iam_actions._lambda_action = action
 
 
-def parameters() -> Mapping[str, Any]:
-    """Return what the request says that is being answered, as far as it is signed: the fields of its body."""
+def parameters(action: str) -> Mapping[str, Any]:
+    """Return the fields of the request that is being answered, where they matter to its permission; of others, nothing."""
     request = iam_evaluator._signed_request.get()
-    body = request.body if request else b""
-    try:
-        return json.loads(body) if body[:1] == b"{" else dict(parse_qsl(body.decode()))
-    except ValueError:  # neither: a package, or a broken request
-        return {}
+    if request and action in _HANDS_OVER_A_ROLE:
+        return json.loads(request.body)
+    if request and action.startswith(("cloudformation:", "iam:")):
+        return dict(parse_qsl(request.body.decode()))
+    return {}
 
 
 def resource(action: str, region: str, given: Mapping[str, Any]) -> str:
@@ -46,7 +48,7 @@ def resource(action: str, region: str, given: Mapping[str, Any]) -> str:
     match action:
         case "lambda:CreateFunction" if "FunctionName" in given:
             return f"arn:aws:lambda:{region}:{get_account_id()}:function:{given['FunctionName']}"
-        case _ if given.get("ChangeSetName") in cloudformation._change_sets:  # named by its ARN, without the stack
+        case _ if given.get("ChangeSetName", "") in cloudformation._change_sets:  # named by its ARN, without the stack
             return cloudformation._change_sets[given["ChangeSetName"]]["StackId"]
     return "*"
 
@@ -68,4 +70,4 @@ def passed_role(action: str, given: Mapping[str, Any]) -> str | None:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
     """
-    return given.get("Role") if action in {"lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"} else None
+    return given.get("Role") if action in _HANDS_OVER_A_ROLE else None

@@ -63,7 +63,7 @@ def install(path: Path) -> None:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         caller.set(Caller(access_key_id, region))
-        given = iam_requests.parameters() if stack.get() is None else {}
+        given = iam_requests.parameters(iam_action) if stack.get() is None else {}
         if resource_arn == "*":
             resource_arn = iam_requests.resource(iam_action, region, given)
         context = iam_requests.condition_keys(iam_action, resource_arn, given) | (service_context or {})
