@@ -112,7 +112,7 @@ def _resource(pattern: str, name: str, properties: Properties, region: str) -> s
     def value(field: re.Match[str]) -> str:
         found: Any = {**properties, **given}
         for key in field[1].split("."):
-            found = found[key]
+            found = found.get(key, name)  # what has no name of its own gets one
         return str(found) if field[0] == pattern else _name(str(found))
 
     return re.sub(r"{([\w.]+)}", value, pattern)
