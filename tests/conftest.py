@@ -47,6 +47,9 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learner]:
         for name, value in rehearsals.principal(emulator, policy).items():
             shell.setenv(name, value)
         run = runs.run(out=folder / "out", target="aws", quick=True, answers=runs.Answers.BOTH)
-        rehearsals.look_around(configured("aws"))
+        there = configured("aws")
+        rehearsals.look_around(there)
+        rehearsals.leave_behind(there)
+        assert runs.clean(target="aws", results=folder / "another machine's", say=print)
         shell.undo()
         yield Learner(emulator, policy, run)

@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbook import runs
+from workbook import runs, stack
 from workbook.emulator import Emulator, start
 from workbook.targets import Target, connect
 
@@ -101,16 +102,32 @@ class Learner:
         return lessons
 
 
+def leave_behind(target: Target, run_id: str = "20260101-000000-0000") -> None:
+    """Leave what a killed kernel leaves: a stack, what a lesson made by hand, and a bucket with half an upload and no tag."""
+    made_at = datetime(2026, 1, 1, tzinfo=UTC)
+    tags = stack.tags(target, run=run_id, lesson="01_first_function", now=made_at)
+    common = {"tags": tags, "remember": lambda entry: None, "say": lambda line: None}
+    stack.deploy(target, INFRA / "00_start_here.yaml", name=f"wb-{run_id}-00-start-here", **common)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    target.client("iam").create_role(
+        RoleName=f"wb-{run_id}-role",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        PermissionsBoundary=target.boundary_arn,
+        Tags=stack.tag_list(tags),
+    )
+    target.client("logs").create_log_group(logGroupName=f"/aws/lambda/wb-{run_id}-adder", tags=tags)
+    bucket = f"wb-{run_id}-01-first-function-{target.account_id}"
+    target.client("s3").create_bucket(Bucket=bucket)
+    target.client("s3").create_multipart_upload(Bucket=bucket, Key="code.zip")
+
+
 def look_around(target: Target) -> None:
-    """Ask what the workbook asks before a run and when it cleans."""
+    """Ask what the workbook asks before a run."""
     target.client("lambda").get_account_settings()
     target.client("lambda").list_functions()
     target.client("iam").get_policy(PolicyArn=target.boundary_arn)
     target.client("apigateway").get_account()
-    target.client("logs").describe_log_groups()
     target.client("cloudformation").list_stacks()
-    target.client("cloudformation").describe_stacks()
-    target.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "workbook:run"}])
 
 
 def main(command: list[str]) -> int:

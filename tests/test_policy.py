@@ -27,12 +27,13 @@ PERMISSIONS = INFRA.parent / "data" / "reference" / "cloudformation_permissions.
 TEMPLATES = sorted(INFRA.glob("*.yaml"))
 LARGEST = 6144  # characters of a managed policy, white space left out: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 SEED, REMOVED = 1, 10
-# What the policy allows and no emulated run of the lessons shows, with the reason.
+# What the policy allows and no emulated run of the lessons, with what is asked before it and a clean after it, shows, with the reason.
 UNSEEN = {
     "cloudformation:DescribeEvents": "asked only when a deployment failed before it began",
     "cloudformation:DeleteChangeSet": "asked only when a deployment found nothing to change",
     "cloudformation:TagResource": "a change set with tags takes it on AWS; the emulator asks for CreateChangeSet alone",
     "freetier:GetAccountPlanState": "the emulator has no such service",
+    "s3:DeleteObjectVersion": "AWS asks for it where a version is named; the emulator asks for DeleteObject",
 }
 # What is allowed on all resources although AWS could limit it, with the reason.
 UNLIMITED = {
