@@ -45,6 +45,11 @@ def resources(path: Path) -> dict[str, dict[str, Any]]:
         given = named[logical_id]["Properties"].get(_NAMED_BY.get(named[logical_id]["Type"], ""))
         return fill(given) if given else f"{STACK}-{logical_id}-1"
 
+    def arn(logical_id: str) -> str:
+        _, service, kind = named[logical_id]["Type"].split("::")
+        usual = f"arn:aws:{service.lower()}:{REGION}:{ACCOUNT_ID}:{kind.lower()}/{{}}"
+        return _ARNS.get(named[logical_id]["Type"], usual).format(name(logical_id))
+
     def reference(to: str) -> str:
         return (_PSEUDO | defaults).get(to) or name(to)
 
@@ -53,7 +58,7 @@ def resources(path: Path) -> dict[str, dict[str, Any]]:
             case {"Ref": str(to)}:
                 return reference(to)
             case {"Fn::GetAtt": [str(logical_id), "Arn"]}:
-                return _ARNS[named[logical_id]["Type"]].format(name(logical_id))
+                return arn(logical_id)
             case {"Fn::Sub": str(text)}:
                 return re.sub(r"\$\{([\w:]+)\}", lambda found: reference(found[1]), text)
             case {"Fn::Sub": [str(text), dict(given)]}:

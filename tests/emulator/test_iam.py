@@ -188,6 +188,39 @@ def test_a_change_set_is_its_stacks(as_user: As):
     assert "CREATE_COMPLETE" == _ended(target, "wb-changed")["StackStatus"]
 
 
+FOREIGN = [
+    ("apigateway", "update_account", {"patchOperations": []}),
+    ("apigateway", "delete_rest_api", {"restApiId": "foreign"}),
+    ("iam", "delete_role_permissions_boundary", {"RoleName": "wb-role"}),
+    ("iam", "create_role", {"RoleName": "wb-free", "AssumeRolePolicyDocument": json.dumps(TRUST)}),
+    ("iam", "put_role_policy", {"RoleName": "wb-role", "PolicyName": "p", "PolicyDocument": "{}"}),
+    ("iam", "create_user", {"UserName": "wb-me"}),
+    ("lambda", "invoke", {"FunctionName": "foreign"}),
+    ("lambda", "update_function_code", {"FunctionName": "foreign", "ZipFile": b""}),
+    ("lambda", "create_function_url_config", {"FunctionName": "wb-f", "AuthType": "NONE"}),
+    (
+        "lambda",
+        "add_permission",
+        {"FunctionName": "wb-f", "StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"},
+    ),
+    ("s3", "delete_bucket", {"Bucket": "foreign"}),
+    ("sqs", "send_message", {"QueueUrl": f"http://localhost/{rehearsals.ACCOUNT_ID}/foreign", "MessageBody": "x"}),
+    ("dynamodb", "delete_table", {"TableName": "foreign"}),
+    ("cloudformation", "delete_stack", {"StackName": "foreign"}),
+    ("logs", "delete_log_group", {"logGroupName": "/aws/lambda/foreign"}),
+    ("ec2", "create_nat_gateway", {"SubnetId": "subnet-1"}),
+    ("rds", "create_db_instance", {"DBInstanceIdentifier": "wb-d", "DBInstanceClass": "c", "Engine": "postgres"}),
+]
+
+
+def test_a_learner_may_touch_nothing_foreign(as_user: As):
+    """Neither what others made, nor the limits that were set, nor what no lesson needs."""
+    target = as_user(*rehearsals.learner_policy()["Statement"])
+    for service, operation, parameters in FOREIGN:
+        with pytest.raises(ClientError, match=r"AccessDenied|not authorized"):
+            getattr(target.client(service), operation)(**parameters)
+
+
 # CloudFormation
 
 
