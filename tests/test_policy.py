@@ -33,7 +33,6 @@ UNSEEN = {
     "cloudformation:DeleteChangeSet": "asked only when a deployment found nothing to change",
     "cloudformation:TagResource": "a change set with tags takes it on AWS; the emulator asks for CreateChangeSet alone",
     "freetier:GetAccountPlanState": "the emulator has no such service",
-    "s3:DeleteObjectVersion": "AWS asks for it where a version is named; the emulator asks for DeleteObject",
 }
 # What is allowed on all resources although AWS could limit it, with the reason.
 UNLIMITED = {
