@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from fake_aws import ACCOUNT_ID, FakeAws, Reply, fake_aws, identity, json_body, query_error
 from fake_localstack import INFO, fake_localstack
 
 from workbook import doctor
@@ -139,3 +140,150 @@ def test_a_notebook_shows_the_lanes_as_a_table():
 
     assert "&lt;full&gt;" in shown
     assert "<td style='text-align:left'>make clean</td>" in shown
+
+
+# the target aws
+
+
+BOUNDARY = Reply(  # IAM's answer to both questions: that the policy is there, and a summary of nothing
+    200,
+    "<X><GetPolicyResult><Policy/></GetPolicyResult><GetAccountSummaryResult><SummaryMap/></GetAccountSummaryResult></X>",
+)
+LIMITS = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
+OWN_LANES = [
+    "consent",
+    "credentials",
+    "account",
+    "clock",
+    "region",
+    "plan",
+    "quotas",
+    "boundary",
+    "functions",
+    "rights",
+]
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    """A listener in AWS's place, of a new account that belongs to a learner alone."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "WORKBOOK_SHARED_ACCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    says = {"iam": BOUNDARY, "lambda": json_body(AccountLimit=LIMITS, Functions=[]), "apigateway": json_body()}
+    with fake_aws(says) as fake:
+        for name, value in fake.shell().items():
+            monkeypatch.setenv(name, value)
+        yield fake
+
+
+def aws_lanes() -> dict[str, doctor.Lane]:
+    """Return the lanes that only the target aws has; they come after all others."""
+    lanes = [*doctor.examine("aws")]
+    first = next(number for number, one in enumerate(lanes) if one.name == "consent")
+    return {one.name: one for one in lanes[first:]}
+
+
+def test_an_account_is_examined_lane_by_lane(aws: FakeAws):
+    """Who calls, whose account it is, the clock, the region, the plan, quotas, the boundary and others' functions."""
+    lanes = aws_lanes()
+
+    assert OWN_LANES == [*lanes]
+    assert [] == [one for one in lanes.values() if one.state == "fail"]
+    assert ("ok", "of ada") == (lanes["credentials"].state, lanes["credentials"].detail)
+    assert ("ok", ACCOUNT_ID) == (lanes["account"].state, lanes["account"].detail)
+    assert "10 invocations at once" in lanes["quotas"].detail
+    assert "Service Quotas" in lanes["quotas"].fix
+    assert ("warn", "docs/aws.md") == (lanes["rights"].state, lanes["plan"].fix.split()[1])
+    assert all(one.fix for one in lanes.values() if one.state != "ok")
+
+
+def test_the_doctor_changes_nothing_in_an_account(aws: FakeAws):
+    """It reads, and there is no call that writes."""
+    doctor.examine("aws")
+
+    assert {"POST /"} == {request for service, _, request in aws.seen if service in {"sts", "iam"}}
+    assert {"GET"} == {request.split()[0] for service, _, request in aws.seen if service in {"lambda", "apigateway"}}
+
+
+def test_without_consent_the_doctor_says_what_is_missing_and_goes_on(aws: FakeAws, monkeypatch):
+    """To look is no use of the account."""
+    monkeypatch.delenv("WORKBOOK_ACCOUNT")
+    monkeypatch.setenv("WORKBOOK_MAX_USD", "")
+    lanes = aws_lanes()
+
+    assert ("warn", "not given, for want of WORKBOOK_ACCOUNT, WORKBOOK_MAX_USD") == (
+        lanes["consent"].state,
+        lanes["consent"].detail,
+    )
+    assert OWN_LANES == [*lanes]
+
+
+def test_without_a_region_nothing_is_asked(aws: FakeAws, monkeypatch):
+    """It is the one thing that has to be named, as no region is taken for granted."""
+    monkeypatch.delenv("AWS_REGION")
+
+    assert ["consent", "credentials"] == [*aws_lanes()]
+    assert [] == aws.seen
+
+
+SICK = {
+    "expired": ("sts", query_error("ExpiredToken", "It is expired."), {}, "credentials", "have expired", "aws sso login"),
+    "root": ("sts", identity(f"arn:aws:iam::{ACCOUNT_ID}:root"), {}, "account", "root user", "learner-policy"),
+    "another account": ("sts", identity("arn:aws:iam::999999999999:user/ada"), {}, "account", f"999999999999, not to {ACCOUNT_ID}", "name the other one"),
+    "no boundary": ("iam", query_error("NoSuchEntity", "None.", 404), {}, "boundary", "no policy named workbook-boundary", "aws iam create-policy"),
+    "shared": ("lambda", json_body(AccountLimit=LIMITS, Functions=[{"FunctionName": "mailer"}]), {}, "functions", "1 function (mailer)", "WORKBOOK_SHARED_ACCOUNT=1"),
+    "no region": ("sts", identity(), {"AWS_REGION": "mars-1"}, "credentials", "'mars-1' is none of AWS's regions", "AWS_REGION=eu-west-1"),
+    "endpoint": ("sts", identity(), {"AWS_ENDPOINT_URL": "http://192.0.2.1"}, "credentials", "can't be the target aws", "AWS_ENDPOINT_URL"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "reply", "shell", "name", "detail", "fix"), SICK.values(), ids=SICK)
+def test_what_a_run_would_be_refused_for_is_a_failure_with_its_fix(
+    aws: FakeAws, service, reply, shell, name, detail, fix, monkeypatch
+):
+    """The doctor finds out before a run does."""
+    aws.says[service] = reply
+    for variable, value in shell.items():
+        monkeypatch.setenv(variable, value)
+    found = aws_lanes()[name]
+
+    assert "fail" == found.state
+    assert detail in found.detail
+    assert fix in found.fix
+
+
+def test_a_region_without_prices_is_a_warning(aws: FakeAws, monkeypatch):
+    """Nothing could be estimated there."""
+    monkeypatch.setenv("AWS_REGION", "ap-south-2")
+
+    region = aws_lanes()["region"]
+
+    missing = "ap-south-2, but: The price book has no Lambda duration-x86 in ap-south-2."
+    assert ("warn", missing) == (region.state, region.detail)
+
+
+def test_a_clock_that_is_off_is_a_warning_before_it_is_a_refusal(aws: FakeAws):
+    """AWS still takes a signature that is two minutes old."""
+    aws.ahead_s = 120
+    clock = aws_lanes()["clock"]
+
+    assert "warn" == clock.state
+    assert "(2.0 min) behind AWS's" in clock.detail
+    assert "Set the clock" in clock.fix
+
+
+def test_without_boto3_the_doctor_says_so(elsewhere):
+    """On a bare interpreter the lanes before it still speak."""
+    repository = Path(doctor.__file__).resolve().parent.parent
+    bare = subprocess.run(
+        [sys._base_executable, "-S", "-m", "workbook", "doctor", "--target", "aws"],
+        cwd=repository,
+        env={"PATH": str(elsewhere), "AWS_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 1 == bare.returncode, bare.stderr
+    assert "fail  credentials  AWS can't be asked: No module named 'boto3'" in bare.stdout
+    assert "Traceback" not in bare.stderr

@@ -22,9 +22,10 @@ def make(tmp_path):
     offline = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "MAKE"))}
 
-    def run_make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_make(*arguments: str, **shell: str) -> subprocess.CompletedProcess[str]:
         command = ["make", f"PYTHON={sys.executable}", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=ours | offline, capture_output=True, text=True, check=False)
+        env = ours | offline | shell
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
     return run_make
 
@@ -97,3 +98,30 @@ def test_a_stale_environment_is_set_up_again(tmp_path, make, fresh, cause):
         (tmp_path / ".venv/bin/python").unlink()
 
     assert "pip install" in make("--dry-run", "run").stdout
+
+
+CONSENT = {"WORKBOOK_ACCOUNT": "123456789012", "WORKBOOK_MAX_USD": "2.50", "AWS_REGION": "eu-west-1"}
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+@pytest.mark.parametrize("given", ["on the command line", "in the shell"])
+def test_consent_reaches_what_make_runs(tmp_path, make, fresh, command, given):
+    """Account, cap and region are the recipe's too, however make was told of them."""
+    seen = tmp_path / "seen"
+    python = tmp_path / ".venv/bin/python"
+    python.unlink()
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "$@" >{seen}; env >>{seen}\n')
+    python.chmod(0o755)
+    fresh.touch()
+
+    pairs = [f"{name}={value}" for name, value in CONSENT.items()]
+    answer = (
+        make(command, "TARGET=aws", *pairs)
+        if given == "on the command line"
+        else make(command, "TARGET=aws", **CONSENT)
+    )
+
+    assert 0 == answer.returncode, answer.stderr
+    told = seen.read_text().splitlines()
+    assert f"-m workbook {command} --target aws" == told[0]
+    assert {*pairs} <= {*told}

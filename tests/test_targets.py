@@ -19,6 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from fake_aws import ACCOUNT_ID, fake_aws
 from served import served
 
 from workbook.errors import ParameterError, TargetError
@@ -396,18 +397,27 @@ def test_an_unknown_name_or_account_is_refused(wrong: dict[str, str]):
 
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the shell that belong to account 444444444444, for a rehearsal on the emulator."""
+    """Credentials in the shell that belong to the root of account 444444444444 on the emulator."""
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "444444444444")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
 
 
-@pytest.mark.usefixtures("credentials")
-def test_aws_connects_as_the_named_account(target: Target):
+def test_aws_connects_as_the_named_account(monkeypatch: pytest.MonkeyPatch):
     """Account and cap are named and the credentials agree; the numbers are emulated as long as an emulator answers."""
-    there = connect("aws", endpoint=target.endpoint, region="us-east-1", account_id="444444444444", cap_usd=1.5)
+    with fake_aws() as fake:
+        for name, value in fake.shell().items():
+            monkeypatch.setenv(name, value)
+        there = connect("aws", endpoint=fake.endpoint, region="us-east-1", account_id=ACCOUNT_ID, cap_usd=1.5)
     assert ("aws", 1.5, Provenance.EMULATED) == (there.name, there.cap_usd, there.provenance)
-    assert "very-secret" not in repr(there)
+    assert "never-to-be-seen" not in repr(there)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_aws_refuses_the_root_user_of_an_emulator_too(target: Target):
+    """A rehearsal goes as the real thing would."""
+    with pytest.raises(TargetError, match="root user"):
+        connect("aws", endpoint=target.endpoint, region="us-east-1", account_id="444444444444", cap_usd=1)
 
 
 @pytest.mark.usefixtures("credentials")
@@ -417,15 +427,70 @@ def test_aws_refuses_credentials_of_another_account(target: Target):
         connect("aws", endpoint=target.endpoint, region="us-east-1", account_id="555555555555", cap_usd=1)
 
 
-CONSENTS = [{}, {"account_id": "444444444444"}, {"cap_usd": 1}, {"account_id": "444444444444", "cap_usd": 0}]
+CONSENT = {"WORKBOOK_ACCOUNT": "444444444444", "WORKBOOK_MAX_USD": "1", "AWS_REGION": "eu-west-1"}
 
 
-@pytest.mark.usefixtures("credentials")
-@pytest.mark.parametrize("consent", CONSENTS, ids=str)
-def test_aws_needs_account_and_cap(listener: Listener, consent: dict):
-    """Without consent no call is made at all."""
-    with pytest.raises(TargetError, match="only if the account and a cap above zero are named"):
-        connect("aws", endpoint=listener.endpoint, region="us-east-1", **consent)
+@pytest.fixture
+def consent(listener: Listener, monkeypatch: pytest.MonkeyPatch, credentials: None) -> None:
+    """A shell that gives its consent, to a listener in AWS's place."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    for name, value in {**CONSENT, "AWS_ENDPOINT_URL": listener.endpoint}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("consent")
+@pytest.mark.parametrize("nothing", ["unset", ""])
+@pytest.mark.parametrize("missing", [*([name] for name in CONSENT), [*CONSENT]], ids=",".join)
+def test_aws_is_not_touched_without_consent(
+    listener: Listener, missing: list[str], nothing: str, monkeypatch: pytest.MonkeyPatch
+):
+    """What is missing is named by its variable, and no call is made at all."""
+    for name in missing:
+        monkeypatch.delenv(name) if nothing == "unset" else monkeypatch.setenv(name, "")
+    with pytest.raises(TargetError, match=f"without {', '.join(missing)}\\."):
+        configured("aws")
+    assert [] == listener.seen
+
+
+@pytest.mark.usefixtures("consent")
+def test_the_region_may_have_its_other_name(monkeypatch: pytest.MonkeyPatch):
+    """boto3 reads both, and AWS_REGION counts first."""
+    with fake_aws() as fake:
+        for name, value in fake.shell(AWS_REGION="", AWS_DEFAULT_REGION="eu-north-1").items():
+            monkeypatch.setenv(name, value)
+        assert "eu-north-1" == configured("aws").region
+        monkeypatch.setenv("AWS_REGION", "eu-west-1")
+        assert "eu-west-1" == configured("aws").region
+
+
+@pytest.mark.usefixtures("consent")
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1", "0", "-0", "five", "1e999", "5 USD"])
+def test_a_cap_is_an_amount(listener: Listener, amount: str, monkeypatch: pytest.MonkeyPatch):
+    """What nobody can compare a cost with is no cap."""
+    monkeypatch.setenv("WORKBOOK_MAX_USD", amount)
+    with pytest.raises(ParameterError, match=r"WORKBOOK_MAX_USD=.* is not an amount above zero"):
+        configured("aws")
+    assert [] == listener.seen
+
+
+@pytest.mark.usefixtures("consent")
+@pytest.mark.parametrize(
+    "endpoint", ["https://lambda.eu-west-1.amazonaws.com", "http://192.0.2.1:4566", "localhost:4566"]
+)
+def test_a_rehearsal_stays_on_this_machine(listener: Listener, endpoint: str, monkeypatch: pytest.MonkeyPatch):
+    """Signed requests go to AWS or to this machine, and the variable that sends them elsewhere is named."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(TargetError, match=r"can't be the target aws.*AWS_ENDPOINT_URL"):
+        configured("aws")
+
+
+@pytest.mark.usefixtures("consent")
+@pytest.mark.parametrize("region", ["mars-1", "eu_west_1", "cn-north-1", "us-gov-west-1"])
+def test_a_region_is_one_of_those_for_everybody(listener: Listener, region: str, monkeypatch: pytest.MonkeyPatch):
+    """A slip in a region's name ends before anything is asked."""
+    monkeypatch.setenv("AWS_REGION", region)
+    with pytest.raises(TargetError, match=f"'{region}' is none of AWS's regions"):
+        configured("aws")
     assert [] == listener.seen
 
 
@@ -436,7 +501,7 @@ def test_aws_without_credentials_says_so(listener: Listener, tmp_path: Path, mon
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    with pytest.raises(TargetError, match=r"Unable to locate credentials\..* `aws sts get-caller-identity"):
+    with pytest.raises(TargetError, match=r"There are no credentials\..* `aws sts get-caller-identity"):
         connect("aws", endpoint=listener.endpoint, region="us-east-1", account_id="444444444444", cap_usd=1)
     assert [] == listener.seen
 
@@ -545,14 +610,6 @@ def test_a_rehearsal_enforces_what_a_policy_allows(tmp_path: Path, monkeypatch: 
             there.client("sqs").create_queue(QueueName="q")
 
 
-def test_aws_needs_a_region(monkeypatch: pytest.MonkeyPatch):
-    """No region is taken for granted on a real account."""
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(TargetError, match="without a region"):
-        configured("aws")
-
-
 @pytest.mark.parametrize(
     ("arn", "owner"),
     [
@@ -560,7 +617,6 @@ def test_aws_needs_a_region(monkeypatch: pytest.MonkeyPatch):
         ("arn:aws:iam::123456789012:user/team/o'neill", "o-neill"),
         ("arn:aws:sts::123456789012:assumed-role/Teaching/alice@example.org", "alice@example.org"),
         ("arn:aws:sts::123456789012:assumed-role/Teaching/botocore-session-1792000000", "Teaching"),
-        ("arn:aws:iam::123456789012:root", "root"),
     ],
 )
 @pytest.mark.usefixtures("credentials")

@@ -1,6 +1,7 @@
 """Whether this machine is ready for the workbook: one lane a question, each with what to do if the answer is no.
 
-Only the standard library is used, so that the doctor also speaks where nothing is installed, and to an older Python.
+Only the standard library is used, so that the doctor also speaks where nothing is installed, and to an older Python; only
+the lanes of the target aws need boto3, and say so where it is missing.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbook import localstack
 from workbook.errors import WorkbookError
+
+if TYPE_CHECKING:
+    from workbook import account, credentials, targets
 
 ROOT = Path(__file__).resolve().parent.parent
 _PYTHON = (3, 11)
@@ -32,6 +37,8 @@ _GB = 1e9
 _DISK_FAIL_GB, _DISK_WARN_GB = 0.2, 1.0
 _MEMORY_FAIL_GB, _MEMORY_WARN_GB = 0.5, 1.0
 _NODE_MINIMUM = 22  # of the managed runtime that handlers name: nodejs22.x
+_CLOCK_WARN_S = 60  # AWS takes a signature that is up to 300 s old
+_CONCURRENCY_WARN = 100  # below it, the bursts of lessons have to be smaller; new accounts start at 10 to 50
 _PATIENCE_S = 60  # for a program that only has to say its version
 
 
@@ -90,7 +97,8 @@ def examine(target: str = "embedded") -> Examination:
     lanes = (_python, _environment, _packages, _kernel, _port, _disk, _memory, _node, _leftovers)
     if target == "localstack":
         lanes += (_localstack,)
-    return Examination(tuple(lane() for lane in lanes))
+    answers = [lane() for lane in lanes]
+    return Examination((*answers, *(_aws() if target == "aws" else ())))
 
 
 def _python() -> Lane:
@@ -235,6 +243,128 @@ def _localstack() -> Lane:
         return Lane("LocalStack", "fail", f"{error.what} LOCALSTACK_AUTH_TOKEN {token}.", error.fix)
     licence = "with the licence of its token" if running.licensed else "which took no token"
     return Lane("LocalStack", "ok", f"{running.version} at {running.endpoint}, {licence}")
+
+
+def _aws() -> Iterator[Lane]:
+    """Look at the consent, the caller and the account, as far as one leads to the next; nothing is changed there."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    yield from _consent(region)
+    try:
+        from workbook import targets
+    except ImportError as error:
+        yield Lane("credentials", "fail", f"AWS can't be asked: {error}", _install("-r requirements.txt"))
+        return
+    if region is None:
+        yield Lane("credentials", "warn", "not tried, as no region is named", "export AWS_REGION=eu-west-1")
+        return
+    try:
+        target = targets.unconsented(region, os.environ.get("AWS_ENDPOINT_URL") or None)
+        caller = targets.identify(target)
+    except WorkbookError as error:
+        yield Lane("credentials", "fail", error.what, error.fix or error.why)
+        return
+    yield Lane("credentials", "ok", f"of {caller.name}")
+    yield _identity(caller)
+    yield _clock(target)
+    yield from _examined(replace(target, account_id=caller.account_id))
+
+
+def _consent(region: str | None) -> Iterator[Lane]:
+    """Say which of the variables that make the consent are missing; without them nothing but this examination is done."""
+    account_id, cap = os.environ.get("WORKBOOK_ACCOUNT"), os.environ.get("WORKBOOK_MAX_USD")
+    named = {"WORKBOOK_ACCOUNT": account_id, "WORKBOOK_MAX_USD": cap, "AWS_REGION": region}
+    if missing := [name for name, value in named.items() if not value]:
+        example = "make run TARGET=aws WORKBOOK_ACCOUNT=123456789012 WORKBOOK_MAX_USD=1 AWS_REGION=eu-west-1"
+        yield Lane("consent", "warn", f"not given, for want of {', '.join(missing)}", f"Name all, as in {example}")
+    else:
+        yield Lane(
+            "consent", "ok", f"to spend up to {cap} USD in account {account_id}, {region}; an estimate, no limit"
+        )
+
+
+def _identity(caller: credentials.Caller) -> Lane:
+    """Compare whose credentials these are with the account that was named."""
+    from workbook import credentials
+
+    named = os.environ.get("WORKBOOK_ACCOUNT") or caller.account_id
+    if caller.is_root:
+        refusal = credentials.root()
+        return Lane("account", "fail", refusal.what, refusal.fix)
+    if named != caller.account_id:
+        fix = "Use the credentials of that account, or name the other one."
+        return Lane("account", "fail", f"the credentials belong to {caller.account_id}, not to {named}", fix)
+    return Lane("account", "ok", caller.account_id)
+
+
+def _clock(target: targets.Target) -> Lane:
+    """Compare this machine's clock with AWS's, by the date of an answer."""
+    from workbook import credentials
+
+    answer = target.client("sts").get_caller_identity()
+    off_s = credentials.clock_off_s(answer["ResponseMetadata"]["HTTPHeaders"])
+    if off_s is None:
+        return Lane("clock", "warn", "the answer has no date to compare with", "Look whether the clock is right.")
+    if abs(off_s) > _CLOCK_WARN_S:
+        said = credentials.clock(off_s)
+        return Lane("clock", "warn", said.what, said.fix)
+    return Lane("clock", "ok", f"{abs(off_s):.0f} s off AWS's, which takes up to 300")
+
+
+def _examined(target: targets.Target) -> Iterator[Lane]:
+    """Look at the region and the account, as a run does before it begins."""
+    from workbook import account, prices
+
+    refusal = account.missing_services(target.region)
+    try:
+        prices.price("Lambda", "duration-x86", region=target.region)
+        price, fix = "", ""
+    except WorkbookError as error:
+        price, fix = f", but: {error.what}", "Name another region, such as AWS_REGION=us-east-1, or see data/reference."
+    if refusal:
+        yield Lane("region", "fail", refusal.what, refusal.fix)
+    else:
+        yield Lane("region", "warn" if price else "ok", f"{target.region}{price}", fix)
+    try:
+        found = account.examine(target)
+    except WorkbookError as error:
+        yield Lane("examination", "fail", error.what, error.fix)
+        return
+    hint = "" if found.plan.kind == "FREE" else "See docs/aws.md on the free plan, the only hard limit."
+    yield Lane("plan", "warn" if hint else "ok", str(found.plan), hint)
+    yield _quota(found)
+    refusal = account.unbounded(found, target)
+    yield _or_refused("boundary", refusal, f"{account.BOUNDARY} is there", found.has_boundary)
+    refusal = account.foreigners(found)
+    yield _or_refused("functions", refusal, f"of others: {len(found.foreign or ())}", found.foreign)
+    if found.is_broad:
+        fix = "Sign in as a user or role that has only infra/learner-policy.json."
+        yield Lane("rights", "warn", "these credentials may do more than the lessons need", fix)
+    else:
+        yield Lane("rights", "ok", "no more than lessons need, as far as one call tells")
+
+
+def _quota(found: account.Account) -> Lane:
+    """Say how many invocations the account takes at once."""
+    if found.concurrency is None:
+        return _or_refused("quotas", None, "", None)
+    detail = f"{found.concurrency} invocations at once, {found.unreserved} of them unreserved"
+    if found.concurrency < _CONCURRENCY_WARN:
+        fix = (
+            "Bursts are made smaller, or skipped; the quota is raised in the console under Service Quotas → AWS Lambda."
+        )
+        return Lane("quotas", "warn", detail, fix)
+    return Lane("quotas", "ok", detail)
+
+
+def _or_refused(name: str, refusal: WorkbookError | None, detail: str, known: object) -> Lane:
+    """Return a lane of what a run would be refused for, and of what the caller may not read."""
+    if refusal:
+        return Lane(name, "fail", refusal.what, refusal.fix)
+    if known is None:
+        return Lane(
+            name, "warn", "unknown: the caller may not read it", "Attach infra/learner-policy.json as it is now."
+        )
+    return Lane(name, "ok", detail)
 
 
 def _command_lines() -> list[str]:

@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from workbook import (
+    account,
     behaviours,
     calls,
     capabilities,
@@ -119,6 +120,7 @@ class Lab:
         self._records = folder / "records" / f"{lesson}.jsonl"
         self._opened_at = ""
         self._database: database.Database | None = None
+        self.account = account.known(target)
 
     def __repr__(self) -> str:
         where = self.target.endpoint or f"account {self.target.account_id}, {self.target.region}"
@@ -579,7 +581,8 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
         ParameterError: the run id can't stand in a name, there is no such target, or the spending cap is not a number.
         SetupError: the emulator can't be started, or the run folder can't be written.
         TargetError: the endpoint is not what the target's name says, LocalStack doesn't answer or can't run a function, or
-            the account is not allowed; or the plan of the lesson is above the spending cap.
+            the account is not allowed, as `targets.connect` and `account.admit` say; or the plan of the lesson is above
+            the spending cap.
     """
     run_id = run_id or new_run_id()
     if not (isinstance(run_id, str) and _RUN_ID.fullmatch(run_id)):
@@ -602,6 +605,8 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
     lab = Lab(lesson, connected, folder, run_id, seed)
     lab.open()
     print(lab)
+    if lab.account:
+        print(lab.account)
     return lab
 
 

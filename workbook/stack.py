@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from workbook import doors, removal
+from workbook import credentials, doors, removal
 from workbook.errors import DeployError, ParameterError
 from workbook.packaging import Package, check_runtime, zip_folder
 from workbook.removal import Fate, State, describe, settled, until
@@ -95,10 +95,11 @@ def deploy(
         if changed and target.name == "aws":  # an emulator has what it says it has
             doors.wait_until_open(target, _apis(resources))
     except ClientError as error:
+        explained = credentials.explain(error)
         raise DeployError(
             f"{error.operation_name} was refused for {name}: {error.response['Error'].get('Message', error)}",
             why=f"So {template.name} could not be deployed.",
-            fix="Correct the template, or what the target allows, and deploy again.",
+            fix=explained.fix if explained else "Correct the template, or what the target allows, and deploy again.",
         ) from error
     # The stack stands after the logs once more, and so goes before them: a last line can't make a log anew.
     for entry in (*_logs(resources), {"undo": "stack", "name": name}):
@@ -340,10 +341,11 @@ def _validation_errors(cloudformation: Any, **of: str) -> list[str]:
 
 
 def _failed(name: str, reasons: list[str]) -> DeployError:
+    denied = credentials.denied(reasons[0])
     return DeployError(
         f"{reasons[0].rstrip('.')}.",
         why=f"So the stack {name} could not be deployed, and what had been made was rolled back.",
-        fix="Correct that resource in the template and deploy again.",
+        fix=denied.fix if denied else "Correct that resource in the template and deploy again.",
     )
 
 

@@ -9,6 +9,7 @@ import functools
 import io
 import ipaddress
 import json
+import math
 import os
 import re
 import socket
@@ -35,12 +36,12 @@ from botocore.awsrequest import (
     AWSResponse,
 )
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, UnknownRegionError
 from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
 from urllib3 import HTTPHeaderDict
 
-from workbook import localstack
+from workbook import credentials, localstack
 from workbook.errors import ParameterError, TargetError
 from workbook.records import Provenance
 
@@ -243,8 +244,8 @@ class Target:
         if request.data and not isinstance(body, bytes | str) and "Content-Type" not in request.headers:
             request.headers["Content-Type"] = "application/json"
         if sign:
-            credentials = self._session.get_credentials().get_frozen_credentials()
-            SigV4Auth(credentials, _signing_name(url), self.region).add_auth(request)
+            own = self._session.get_credentials().get_frozen_credentials()
+            SigV4Auth(own, _signing_name(url), self.region).add_auth(request)
         asked = {"url": url, "size_bytes": len(request.data)}
         ticket = self.meter.ask("http", method, asked) if self.meter else None
         try:
@@ -253,6 +254,8 @@ class Target:
             raise self._no_answer(error) from error
         if ticket:
             ticket.answered(answer.status, len(answer.body))
+        if sign:
+            self._refuse_wrong_caller(answer)
         return answer
 
     def _door(self, url: str) -> tuple[str, dict[str, str]]:
@@ -302,6 +305,7 @@ class Target:
         if self.meter:
             client.meta.events.register("provide-client-params", self._on_call)
             client.meta.events.register("after-call", self._on_answer)
+        client.meta.events.register("after-call", self._on_refusal)
         return client
 
     def _on_call(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
@@ -314,9 +318,37 @@ class Target:
         context["ticket"].answered(http_response.status_code, size_bytes, log)
 
     def _on_call_error(self, exception: Exception, **_: Any) -> None:
-        """Put one sentence in the place of a connection error. botocore asks this once, after the last attempt."""
+        """Put one sentence in the place of an error that nobody answered. botocore asks this once, after the last attempt."""
+        if self.name == "aws" and (explained := credentials.explain(exception, region=self._asked_region)):
+            raise explained from None
         if isinstance(exception, _NO_ANSWER):
             raise self._no_answer(exception) from exception
+
+    def _on_refusal(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+        """Put one sentence in the place of an answer that every call would get, such as that credentials have expired."""
+        if self.name == "aws" and "Error" in parsed:
+            self._refuse(ClientError(parsed, model.name))
+
+    def _refuse_wrong_caller(self, answer: HttpAnswer) -> None:
+        """Do the same for a gateway's answer, which has the kind of error in a header.
+
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+        """
+        kind = answer.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+        if self.name == "aws" and answer.status == 403 and kind:
+            parsed = {
+                "Error": {"Code": kind, "Message": answer.body.decode(errors="replace")},
+                "ResponseMetadata": {"HTTPHeaders": dict(answer.headers)},
+            }
+            self._refuse(ClientError(parsed, "execute-api:Invoke"))
+
+    def _refuse(self, error: ClientError) -> None:
+        if explained := credentials.explain_for_all_calls(error, region=self.region):
+            raise explained from None
+
+    @property
+    def _asked_region(self) -> str | None:
+        return self.region if self.endpoint is None else None
 
     def _no_answer(self, error: Exception) -> TargetError:
         return TargetError(
@@ -341,8 +373,9 @@ def connect(
     whether the credentials belong to that account. An `endpoint` named for aws rehearses it on an emulator. Numbers are `measured` only if AWS itself answers.
 
     Raises:
-        ParameterError: there is no such target, or the account isn't 12 digits.
-        TargetError: the endpoint is not what the name says, consent is missing, or the credentials belong elsewhere.
+        ParameterError: there is no such target, the account isn't 12 digits, or the cap isn't an amount above zero.
+        TargetError: the endpoint is not what the name says, consent is missing, or the credentials are missing, wrong, the
+            root user's, or another account's.
     """
     if name not in _CAPABILITIES:
         raise ParameterError(
@@ -358,10 +391,9 @@ def connect(
         )
     if name == "localstack" and endpoint is None:
         endpoint = "http://127.0.0.1:4566"
-    if name != "aws" or endpoint is not None:
-        _refuse_unless_emulator(name, endpoint)
     if name == "aws":
         return _connect_aws(endpoint, region, account_id, cap_usd)
+    _refuse_unless_emulator(name, endpoint)
     return Target(name, endpoint.rstrip("/"), region or "us-east-1", account_id or "000000000000")
 
 
@@ -380,16 +412,14 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
     try:
         cap_usd = float(cap) if cap else None
     except ValueError as error:
-        raise ParameterError(
-            f"WORKBOOK_MAX_USD={cap!r} is not an amount.",
-            why="It says what you agree to spend.",
-            fix="Give US dollars, such as 2.50.",
-        ) from error
+        raise _no_amount(cap) from error
     if name == "aws":
-        region = named_region()
-        account_id = os.environ.get("WORKBOOK_ACCOUNT")
         return connect(
-            name, endpoint=os.environ.get("AWS_ENDPOINT_URL"), region=region, account_id=account_id, cap_usd=cap_usd
+            name,
+            endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
+            region=named_region(),
+            account_id=os.environ.get("WORKBOOK_ACCOUNT") or None,
+            cap_usd=cap_usd,
         )
     if name == "localstack":
         return connect(name, endpoint=endpoint or localstack.address())
@@ -398,7 +428,7 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
 
 def named_region() -> str | None:
     """Return the region that the environment names for AWS, or None."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 def no_region() -> TargetError:
@@ -473,43 +503,101 @@ class _ReadBody(io.BytesIO):
 
 
 def _connect_aws(endpoint: str | None, region: str | None, account_id: str | None, cap_usd: float | None) -> Target:
-    if region is None:
-        raise no_region()
-    if account_id is None or cap_usd is None or cap_usd <= 0:
+    if endpoint is not None:
+        _refuse_unless_emulator("aws", endpoint)
+    _refuse_without_consent(region, account_id, cap_usd)
+    target = replace(unconsented(region, endpoint), account_id=account_id, cap_usd=cap_usd)
+    caller = identify(target)
+    if caller.account_id != account_id:
         raise TargetError(
-            f"The target aws was named with account {account_id} and a cap of {cap_usd} USD.",
-            why="A real account costs money, so it is used only if the account and a cap above zero are named as well.",
-            fix="Name both, as WORKBOOK_ACCOUNT and WORKBOOK_MAX_USD in the environment, or use the target embedded, which costs nothing.",
-        )
-    provenance = Provenance.MEASURED if endpoint is None else Provenance.EMULATED
-    target = Target("aws", endpoint, region, account_id, provenance, cap_usd)
-    try:
-        caller = target.client("sts").get_caller_identity()
-    except (BotoCoreError, ClientError) as error:
-        raise TargetError(
-            f"AWS doesn't say whose credentials these are: {str(error).rstrip('.')}.",
-            why="Without that answer the workbook can't tell whether this is the account that you named.",
-            fix="Sign in as you do for the AWS command line, and try `aws sts get-caller-identity`.",
-        ) from error
-    if caller["Account"] != account_id:
-        raise TargetError(
-            f"The credentials belong to account {caller['Account']}, not to {account_id}.",
+            f"The credentials belong to account {caller.account_id}, not to {account_id}.",
             why="Resources would be made, and paid for, in another account than the one that you named.",
             fix="Use the credentials of that account, or name the other one.",
         )
-    return replace(target, owner=_owner(caller["Arn"]))
+    if caller.is_root:
+        raise credentials.root()
+    return replace(target, owner=caller.name)
 
 
-def _owner(arn: str) -> str:
-    """Return who is behind an ARN: a user, a role's session, or "root"; with the characters that every tag may hold.
+def unconsented(region: str, endpoint: str | None = None) -> Target:
+    """Return the target aws of no account yet, to be looked at by who asked for nothing more; a rehearsal at an `endpoint`.
 
-    A session that boto3 named itself has another name each time, so the role's name stands for it.
-    https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    Raises:
+        TargetError: there is no such region, or the endpoint isn't on this machine.
     """
-    *path, name = arn.rpartition(":")[2].split("/")
-    if path and re.fullmatch(r"botocore-session-\d+", name):
-        name = path[-1]
-    return re.sub(r"[^\w .:/=+@-]", "-", name)
+    if endpoint is not None:
+        _refuse_unless_emulator("aws", endpoint)
+    _refuse_unless_region(region)
+    provenance = Provenance.MEASURED if endpoint is None else Provenance.EMULATED
+    return Target("aws", endpoint and endpoint.rstrip("/"), region, provenance=provenance)
+
+
+def identify(target: Target) -> credentials.Caller:
+    """Return who AWS says is calling.
+
+    Raises:
+        TargetError: credentials are missing or wrong, the clock is off, the region isn't enabled, or nothing answers.
+    """
+    try:
+        said = target.client("sts").get_caller_identity()
+    except credentials.UnknownKeyError:
+        raise _not_enabled(target) from None
+    except (BotoCoreError, ClientError) as error:
+        explained = credentials.explain(error, region=target.region)
+        raise explained or TargetError(
+            f"AWS doesn't say whose credentials these are: {str(error).rstrip('.')}.",
+            why="Without that answer the workbook can't tell whether this is the account that you named.",
+            fix="Sign in as you do for the AWS command line, and try `aws sts get-caller-identity`.",
+        ) from None
+    return credentials.Caller(said["Account"], said["Arn"])
+
+
+def _not_enabled(target: Target) -> TargetError:
+    """Return why a key isn't known in a region: a region that isn't enabled says the same of a good key as others of a bad one.
+
+    us-east-1 is enabled in every account: https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+    """
+    try:
+        replace(target, region="us-east-1").client("sts").get_caller_identity()
+    except TargetError as error:
+        return error
+    return credentials.not_enabled(target.region)
+
+
+def _refuse_without_consent(region: str | None, account_id: str | None, cap_usd: float | None) -> None:
+    """Raise unless all that makes consent is given. Nothing is asked of AWS before."""
+    if cap_usd is not None and not (math.isfinite(cap_usd) and cap_usd > 0):
+        raise _no_amount(cap_usd)
+    given = {"WORKBOOK_ACCOUNT": account_id, "WORKBOOK_MAX_USD": cap_usd, "AWS_REGION": region}
+    if missing := [name for name, value in given.items() if value is None]:
+        raise TargetError(
+            f"The target aws was named without {', '.join(missing)}.",
+            why="A real account costs money, so nothing is touched before the account, a cap and the region are all named.",
+            fix="Name all three, such as make run TARGET=aws WORKBOOK_ACCOUNT=123456789012 WORKBOOK_MAX_USD=1 "
+            "AWS_REGION=eu-west-1, or use the target embedded, which costs nothing.",
+        )
+
+
+def _no_amount(cap: object) -> ParameterError:
+    return ParameterError(
+        f"WORKBOOK_MAX_USD={cap} is not an amount above zero.",
+        why="It says what you agree to spend.",
+        fix="Give US dollars, such as 2.50.",
+    )
+
+
+def _refuse_unless_region(region: str) -> None:
+    """Raise TargetError unless that can be the name of a region for everybody: not of China's or a government's."""
+    try:
+        partition = boto3.Session(botocore_session=_isolated()).get_partition_for_region(region)
+    except UnknownRegionError:
+        partition = None
+    if partition != "aws":
+        raise TargetError(
+            f"{region!r} is none of AWS's regions for everybody.",
+            why="All that a lesson makes is made in one region, and must be found there again.",
+            fix="Name one in AWS_REGION, such as AWS_REGION=eu-west-1.",
+        )
 
 
 def _refuse_unless_emulator(name: str, endpoint: str | None) -> None:
@@ -521,7 +609,8 @@ def _refuse_unless_emulator(name: str, endpoint: str | None) -> None:
         raise TargetError(
             f"The endpoint {endpoint!r} can't be the target {name}.",
             why="Calls meant for an emulator must never reach AWS, nor its numbers stand under another name.",
-            fix="Name the address of an emulator on this machine, such as http://127.0.0.1:4566.",
+            fix="Name the address of an emulator on this machine, such as http://127.0.0.1:4566"
+            f"{', in AWS_ENDPOINT_URL, or unset that to reach AWS' if name == 'aws' else ''}.",
         )
 
 
@@ -530,6 +619,16 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _isolated() -> botocore.session.Session:
+    """Return a session that reads no file of the user's."""
+    no_files = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return botocore.session.Session(no_files)
 
 
 class _EmulatorSession(localstack_client.session.Session):
@@ -549,12 +648,7 @@ class _EmulatorSession(localstack_client.session.Session):
             region_name=region,
             localstack_host="localhost",  # never used, but without it LOCALSTACK_HOST is parsed
         )
-        no_files = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-        self._isolated = boto3.Session(botocore_session=botocore.session.Session(no_files))
+        self._isolated = boto3.Session(botocore_session=_isolated())
 
     def client(self, service_name: str, **kwargs: Any) -> Any:
         guards = Config(

@@ -12,6 +12,7 @@ import small_notebooks
 from fake_localstack import fake_localstack
 
 from workbook import capabilities, targets
+from workbook.account import Account, Plan
 from workbook.errors import ParameterError, SetupError
 from workbook.records import Record, append_line
 from workbook.runs import Outcome, RunFolder, Status, run, runner
@@ -168,6 +169,8 @@ def test_whatever_a_target_may_not_lack_is_not_left_out(notebooks, quietly, targ
     """The list says what may be missing where, and what nobody has heard of is nowhere on it."""
     rehearsal = Target("aws", "http://127.0.0.1:9", cap_usd=1.0)  # a plan is held against the cap there
     monkeypatch.setattr(runner, "_find", lambda name: rehearsal if name == "aws" else Target(name, None))
+    for name, value in Account("us-east-1", Plan("unknown")).to_environment().items():
+        monkeypatch.setenv(name, value)
     small_notebooks.write(notebooks, "01_part", LEAVE_OUT.format("01_part", "time_machine"))
 
     (outcome,) = quietly(target=target).outcomes

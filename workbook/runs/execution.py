@@ -22,7 +22,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
-from workbook import emulator, targets
+from workbook import account, emulator, targets
 from workbook.emulator.guard import Guard
 from workbook.errors import NotebookError, WorkbookError
 from workbook.lab import PLANNED, RESULTS
@@ -60,6 +60,7 @@ class Execution:
         *,
         cell_limit_s: int,
         target: targets.Target | None = None,
+        admitted: account.Account | None = None,
     ) -> None:
         self.lesson, self.cell_limit_s = lesson, cell_limit_s
         self.cell = 0  # the code cell that runs now, counted from 1
@@ -67,6 +68,7 @@ class Execution:
         self._started_s: float | None = None  # on the monotonic clock
         self._notebook, self._arguments, self._folder = notebook, dict(arguments), folder
         self._target = target  # None: the embedded one, which every lesson starts for itself
+        self._admitted = admitted  # what is known of a real account
         self._scratch = folder.scratch / lesson.name
         self._kernel: AsyncKernelManager | None = None
         self._emulator: emulator.Emulator | None = None
@@ -239,6 +241,8 @@ class Execution:
             environment[PLANNED] = "yes"
         if self._target and self._target.found:
             environment |= self._target.found.to_environment()
+        if self._admitted:
+            environment |= self._admitted.to_environment()
         return environment
 
     def _note_progress(self, cell: nbformat.NotebookNode, **_: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from nbformat import NotebookNode
 
-from workbook import capabilities, forecast, targets, usage
+from workbook import account, capabilities, forecast, targets, usage
 from workbook.errors import ParameterError
 from workbook.lab import RESULTS, new_run_id
 from workbook.lessons import FOLDER, Lesson
@@ -128,7 +128,10 @@ def run(
     _check_folder(folder, earlier, request)
     prepared = _prepare(request, run_id)
     target = _find(request.target)
-    executions = [Execution(*parts, folder, target=target, cell_limit_s=cell_limit_s) for parts in prepared]
+    admitted = account.known(target) if target else None
+    executions = [
+        Execution(*parts, folder, target=target, admitted=admitted, cell_limit_s=cell_limit_s) for parts in prepared
+    ]
     outcomes = {one["name"]: Outcome.from_facts(one) for one in earlier.get("notebooks", ())}
     todo = [execution for execution in executions if not _is_done(outcomes.get(execution.lesson.name), execution)]
     if request.target == "aws":
@@ -146,6 +149,7 @@ def run(
             "git": git_state(),
             "versions": versions(),
             "found": asdict(target.found) if target and target.found else None,
+            "account": admitted.to_facts() if admitted else None,
         }
 
         def look(running: list[Execution]) -> None:
@@ -162,6 +166,8 @@ def run(
             screen.say(f"{outcome.name}  {outcome.status}  {outcome.seconds:.1f} s")
 
         folder.write_report(facts, outcomes.values())
+        if admitted:
+            screen.say(str(admitted))
         screen.say(f"Run {run_id}: {len(todo)} of {len(executions)} notebooks to run on the target {request.target}.")
         # The longest first, as far as cells tell: what begins last is short, and no processor is left alone for long.
         shared = sorted((one for one in todo if not one.lesson.exclusive), key=lambda one: -one.cells)
