@@ -42,7 +42,6 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learner]:
     """All lessons run on the target aws by a principal with the learner's policy alone, each exercise with both answers."""
     folder = tmp_path_factory.mktemp("learner")
     with rehearsals.account(folder) as emulator, pytest.MonkeyPatch.context() as shell:
-        rehearsals.make_boundary(emulator)
         policy = rehearsals.learner_policy()
         for name, value in rehearsals.principal(emulator, policy).items():
             shell.setenv(name, value)

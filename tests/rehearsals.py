@@ -30,8 +30,13 @@ ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action":
 
 @contextmanager
 def account(folder: Path) -> Iterator[Emulator]:
-    """Start an emulator that enforces IAM in the account ACCOUNT_ID, with its log in the folder."""
+    """Start an emulator that enforces IAM in the account ACCOUNT_ID, with its log in the folder.
+
+    The permissions boundary of the roles is there, as an account's owner makes it once.
+    """
     with start(log=folder / "emulator.log", account_id=ACCOUNT_ID, enforce_iam=True) as emulator:
+        document = BOUNDARY.read_text(encoding="utf-8")
+        root(emulator).client("iam").create_policy(PolicyName="workbook-boundary", PolicyDocument=document)
         yield emulator
 
 
@@ -39,12 +44,6 @@ def learner_policy() -> dict[str, Any]:
     """Return the policies of a learner as one."""
     statements = [json.loads(path.read_text(encoding="utf-8"))["Statement"] for path in LEARNER_POLICIES]
     return {"Version": "2012-10-17", "Statement": [one for some in statements for one in some]}
-
-
-def make_boundary(emulator: Emulator) -> None:
-    """Make the permissions boundary of the roles, as an account's owner does once."""
-    document = BOUNDARY.read_text(encoding="utf-8")
-    root(emulator).client("iam").create_policy(PolicyName="workbook-boundary", PolicyDocument=document)
 
 
 def root(emulator: Emulator) -> Target:

@@ -48,7 +48,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator that enforces IAM, in whose account the permissions boundary has been made."""
     with rehearsals.account(tmp_path_factory.mktemp("rehearsal")) as emulator:
-        rehearsals.make_boundary(emulator)
         yield emulator
 
 

@@ -100,7 +100,6 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     """What a principal leaves who runs a lesson, a notebook that fails, the doctor and a mistake on a rehearsal of aws."""
     folder = tmp_path_factory.mktemp("rehearsed")
     with rehearsals.account(folder) as emulator:
-        rehearsals.make_boundary(emulator)
         shell = rehearsals.principal(emulator) | temporary_credentials(rehearsals.root(emulator))
         own = folder / "notebooks"
         write(own, "00_failing", OPENING.format("00_start_here"), FAILING, "deep(lab.client('lambda'))")

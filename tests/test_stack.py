@@ -415,8 +415,6 @@ def test_a_role_on_aws_has_the_boundary(tmp_path: Path, monkeypatch: pytest.Monk
         for name, value in rehearsals.principal(emulator).items():
             monkeypatch.setenv(name, value)
         root = rehearsals.root(emulator)
-        document = json.dumps(rehearsals.ANYTHING)
-        root.client("iam").create_policy(PolicyName="workbook-boundary", PolicyDocument=document)
         bounds = {}
         for place in (configured("aws"), root):
             desk = Desk(place, tmp_path, f"wb-bound-{place.name}")

@@ -231,7 +231,6 @@ def test_a_role_that_keeps_its_stack_is_removed_by_hand(alice: Target, tmp_path:
     )
     own = {"tags": tags(alice), "remember": lambda entry: None, "say": lambda line: None}
     iam = alice.client("iam")
-    iam.create_policy(PolicyName="workbook-boundary", PolicyDocument=json.dumps(rehearsals.ANYTHING))
     who = stack.deploy(alice, path, name="wb-forced", **own).resources["Who"]
     iam.put_role_policy(RoleName=who, PolicyName="p", PolicyDocument=json.dumps(rehearsals.ANYTHING))
     assert "stack wb-forced" in quietly(alice).removed

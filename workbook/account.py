@@ -14,10 +14,9 @@ from botocore.exceptions import ClientError
 
 from workbook.credentials import POLICY, DeniedError, explain
 from workbook.errors import TargetError
-from workbook.targets import Target
+from workbook.targets import BOUNDARY, Target
 
 OURS = "wb-"  # how the names of all that lessons make begin
-BOUNDARY = "workbook-boundary"
 SERVICES = ("apigateway", "apigatewayv2", "cloudformation", "lambda", "logs", "s3", "sns", "sqs", "sts")
 _SHARED = "WORKBOOK_SHARED_ACCOUNT"
 _ADMITTED = "WORKBOOK_ADMITTED"  # how a run hands its kernels what it found out, so that no lesson has to ask again

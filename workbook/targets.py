@@ -64,7 +64,7 @@ _AWS_CONTROL_ATTEMPTS = 8
 # The default quota of invocations at once, which new accounts may be below; so no call has to share a connection:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _CONNECTIONS = 1000
-_BOUNDARY = "workbook-boundary"  # the name that infra/learner-policy.json asks for, too
+BOUNDARY = "workbook-boundary"  # the name that infra/learner-policy.json asks for, too
 _NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since
 _client_creation = threading.Lock()  # a boto3 session must not create two clients at the same time
 _clock = threading.local()  # each thread's last departure, and its last measured answer
@@ -148,7 +148,7 @@ class Target:
         if self.name != "aws":
             return None
         partition = self._session.get_partition_for_region(self.region)
-        return f"arn:{partition}:iam::{self.account_id}:policy/{_BOUNDARY}"
+        return f"arn:{partition}:iam::{self.account_id}:policy/{BOUNDARY}"
 
     def lack(self, capability: str) -> str:
         """Return in words that this target lacks a capability, and what to do about it."""
@@ -429,15 +429,6 @@ def configured(name: str, *, endpoint: str | None = None) -> Target:
 def named_region() -> str | None:
     """Return the region that the environment names for AWS, or None."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
-
-
-def no_region() -> TargetError:
-    """Return what is wrong if none is named."""
-    return TargetError(
-        "The target aws was named without a region.",
-        why="What is made in one region isn't seen in another, and prices differ.",
-        fix="Name it in the environment, such as AWS_REGION=eu-west-1.",
-    )
 
 
 def artefact(name: str, clock: str) -> str | None:

@@ -29,7 +29,6 @@ As = Callable[..., Target]
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator that enforces IAM, with a role for functions."""
     with rehearsals.account(tmp_path_factory.mktemp("account")) as emulator:
-        rehearsals.make_boundary(emulator)
         iam = rehearsals.root(emulator).client("iam")
         iam.create_role(RoleName="wb-role", AssumeRolePolicyDocument=json.dumps(TRUST))
         yield emulator

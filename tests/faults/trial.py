@@ -23,7 +23,7 @@ from workbook.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LESSONS = ("--only", "01", "03", "05", "--quick")
-CLEAN = {"embedded": ("clean",), "aws": ("clean",)}  # the command line that has to leave nothing
+CLEAN = {"embedded": ("clean",), "aws": ("clean", "--target", "aws")}  # the command line that has to leave nothing
 _RUN_LIMIT_S = 400  # many times what three lessons take
 GONE_S = 10  # a guard needs a moment after the death of what it guards
 _CMDLINES = {"kernel": "ipykernel_launcher", "emulator": "workbook.emulator.launch"}

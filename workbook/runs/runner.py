@@ -15,7 +15,7 @@ from typing import Any, Self
 from nbformat import NotebookNode
 
 from workbook import account, capabilities, forecast, targets, usage
-from workbook.errors import ParameterError
+from workbook.errors import ParameterError, TargetError
 from workbook.lab import RESULTS, new_run_id
 from workbook.lessons import FOLDER, Lesson
 from workbook.runs.execution import Execution
@@ -211,7 +211,11 @@ def planned(*, out: Path | None = None, resume: bool = False, results: Path = RE
     request = Request(**({**vars(Request.from_facts(earlier)), **asked} if resume else asked))
     region = targets.named_region()
     if region is None and request.target == "aws":
-        raise targets.no_region()
+        raise TargetError(
+            "The target aws was named without AWS_REGION.",
+            why="Prices differ from region to region.",
+            fix="Name it in the environment, such as AWS_REGION=eu-west-1.",
+        )
     chosen = [lesson for lesson, *_ in _prepare(request, "planned")]
     return _plan(request, chosen, region or "us-east-1")
 
