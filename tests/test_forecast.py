@@ -180,7 +180,7 @@ def test_without_a_region_there_are_no_prices(monkeypatch, capsys):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     assert 1 == cli.main(["run", "--target", "aws", "--plan"])
-    assert "named without a region" in capsys.readouterr().err
+    assert "named without AWS_REGION" in capsys.readouterr().err
     assert 0 == cli.main(["run", "--plan", "--only", "00"])
     assert "The plan, on AWS in us-east-1" in capsys.readouterr().out
 
