@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from authorisations import UNENFORCED, allowed, covers, fits, grants, is_published, resource_types, without
+from authorisations import (
+    UNENFORCED,
+    allowed,
+    covers,
+    fits,
+    grants,
+    is_published,
+    resource_types,
+    unenforced_table,
+    without,
+)
 from expanded import ACCOUNT_ID, REGION, STACK, resources
 from rehearsals import BOUNDARY, INFRA, LEARNER_POLICIES, Learner, principal
 
@@ -275,3 +285,8 @@ def test_each_lesson_breaks_without_what_it_uses(learner: Learner, tmp_path: Pat
     with ThreadPoolExecutor(2) as pool:
         for action, report in zip(drawn, pool.map(run_without, drawn), strict=True):
             assert re.search(f"AccessDenied|Access Denied|not authorized to perform: {action}", report), action
+
+
+def test_the_page_about_aws_names_what_was_only_checked_in_the_files():
+    """Who reads how the policies were proved reads what that proof can't show."""
+    assert unenforced_table() in (INFRA.parent / "docs" / "aws.md").read_text(encoding="utf-8")

@@ -179,6 +179,20 @@ def test_whatever_a_target_may_not_lack_is_not_left_out(notebooks, quietly, targ
     assert f"for want of time_machine, which the target {target} may not lack." in outcome.error
 
 
+@pytest.mark.parametrize(("concurrency", "side_by_side"), [(10, False), (49, False), (50, True), (1000, True)])
+def test_in_a_small_account_lessons_run_one_after_the_other(notebooks, quietly, monkeypatch, concurrency, side_by_side):
+    """What one lesson is throttled by may not be another lesson."""
+    monkeypatch.setattr(runner, "_find", lambda _: Target("aws", "http://127.0.0.1:9", cap_usd=1.0))
+    for name, value in Account("us-east-1", Plan("unknown"), concurrency=concurrency).to_environment().items():
+        monkeypatch.setenv(name, value)
+    asked = []
+    plain = runner._work
+    monkeypatch.setattr(runner, "_work", lambda todo, jobs, **how: (asked.append(jobs), plain(todo, jobs, **how)))
+    small_notebooks.write(notebooks, "01_one", "1")
+    assert Status.PASSED is quietly(target="aws", jobs=2).outcomes[0].status
+    assert (2 if side_by_side else 1) == asked[0]
+
+
 def test_what_a_target_may_lack_is_what_it_is_not_known_to_have():
     """No list allows to leave out what the target has, and LocalStack may lack all that can be tried."""
     assert [] == [(name, one) for name, lacks in MAY_LACK.items() for one in lacks & targets.capabilities(name)]

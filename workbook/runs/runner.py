@@ -24,6 +24,10 @@ from workbook.runs.notebook import Answers, arguments, choose
 from workbook.runs.screen import Screen
 from workbook.runs.versions import git_state, versions
 
+_ROOM_FOR_TWO = (
+    50  # invocations at once: a lesson's burst has up to twenty callers, and what was throttled by another lesson
+)
+# would pass for a result. New accounts may have fewer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _TICK_S = 0.1  # how often the running notebooks are looked at
 _STOPPING = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "the end of its terminal"}
 
@@ -137,7 +141,13 @@ def run(
     if request.target == "aws":
         planned = _plan(request, [execution.lesson for execution in todo], target.region)
         screen.say(f"{planned}\n")
+        screen.say(f"{admitted}\n")
         planned.agree(target, already=usage.spent(folder.path))
+        if jobs > 1 and admitted.concurrency is not None and admitted.concurrency < _ROOM_FOR_TWO:
+            screen.say(
+                f"With {admitted.concurrency} invocations at once in the account, lessons run one after the other."
+            )
+            jobs = 1
 
     with folder, _caught_signals() as caught:
         outcomes |= {execution.lesson.name: execution.pending for execution in todo}
