@@ -12,7 +12,7 @@ import pytest
 from rehearsals import account, principal, root
 from small_notebooks import write
 
-from workbook import cli, forecast, lessons, runs, usage
+from workbook import cli, forecast, lessons, meter, runs, usage
 from workbook.emulator import Emulator
 from workbook.errors import ParameterError, TargetError
 from workbook.lab import open_lab
@@ -131,7 +131,7 @@ def test_a_plan_above_the_cap_is_refused_with_both_figures(counted):
 def test_what_was_spent_already_counts_towards_the_cap(counted):
     """A run that goes on has no second cap."""
     plan = forecast.plan([_lesson("07_concurrency")], "us-east-1")
-    already = usage.Spent(usage.bill({"lambda_requests": Decimal(50_000)}, "us-east-1"), {})
+    already = meter.Spent(usage.bill({"lambda_requests": Decimal(50_000)}, "us-east-1"), {})
     with pytest.raises(TargetError, match=r"about 0.0173 USD at list price \(0.0100 of it is spent already\)"):
         plan.agree(Target("aws", None, cap_usd=0.01), already=already)
 
@@ -260,7 +260,7 @@ def test_a_lab_that_passes_the_cap_goes_no_further(learner, tmp_path, monkeypatc
     assert re.search(r"Spent about .* by what was called: \d+ of lambda", capsys.readouterr().out)
     assert not [name for name in _made(learner) if name.startswith(f"wb-{lab.run_id}") and "start-here-" in name]
     assert (
-        0 < usage.spent(tmp_path).bill.list_usd < Decimal("0.0002")
+        0 < meter.spent(tmp_path).bill.list_usd < Decimal("0.0002")
     )  # less than was taken, now that the logs were read
 
 

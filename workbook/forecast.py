@@ -20,13 +20,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from workbook import lessons, usage
+from workbook import lessons, meter, usage
 from workbook.costs import laid_out
 from workbook.errors import ParameterError, TargetError
 from workbook.lessons import Lesson
+from workbook.meter import Spent
 from workbook.targets import Target
 from workbook.templates import functions, read_template
-from workbook.usage import BILLED, Amounts, Bill, Shape, Spent, usd
+from workbook.usage import BILLED, Amounts, Bill, Shape, usd
 
 ROOT = lessons.FOLDER.parent
 TABLE = ROOT / "data" / "reference" / "usage.csv"
@@ -309,16 +310,16 @@ def count(run_folder: Path) -> list[Counted]:
 
 
 def _count(lesson: Lesson, run_folder: Path, mode: str, day: str) -> Counted:
-    calls = usage.called(run_folder, lesson.name)
+    calls = meter.called(run_folder, lesson.name)
     made = Counter({kind: calls[operation] for operation, kind in _MAKES.items() if calls[operation]})
     repeats = _REPEATS.search("\n".join(_code(lesson)))
-    if unpriced := usage.bill(usage.used(run_folder, lesson.name), "us-east-1").unpriced:
+    if unpriced := usage.bill(meter.used(run_folder, lesson.name), "us-east-1").unpriced:
         raise ParameterError(
             f"{lesson.name} calls what has no price: {', '.join(unpriced)}.",
             why="Its cost would be foretold too low.",
             fix="Say in workbook/usage.py what that is billed as, or that it is free.",
         )
-    used = {name: amount for name, amount in usage.used(run_folder, lesson.name).items() if amount > 0}
+    used = {name: amount for name, amount in meter.used(run_folder, lesson.name).items() if amount > 0}
     return Counted(lesson.name, mode, int(repeats[1]), calls.total(), made, used, day, content(lesson))
 
 

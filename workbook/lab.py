@@ -32,11 +32,11 @@ from workbook import (
     emulator,
     forecast,
     lessons,
+    meter,
     plans,
     stack,
     targets,
     tuner,
-    usage,
 )
 from workbook.errors import NotebookError, ParameterError, TargetError
 from workbook.exercises import Check, Guess, check
@@ -494,7 +494,7 @@ class Lab:
         if not (ended or removed):
             print("There was nothing left to remove.")
         if self.target.meter and PLANNED not in os.environ:  # a run says it once, at its end
-            print(usage.spent(self.folder))
+            print(meter.spent(self.folder))
 
     def _end_database(self) -> bool:
         """End this lab's database server and return whether there was one."""
@@ -600,8 +600,8 @@ def open_lab(lesson: str, *, target: str = "embedded", run_id: str = "", seed: i
         if PLANNED not in os.environ:
             planned = forecast.plan([lessons.find(lesson)], connected.region)
             print(f"{planned}\n")
-            planned.agree(connected, already=usage.spent(folder))
-        connected = usage.metered(connected, folder, lesson, forecast.template(lesson))
+            planned.agree(connected, already=meter.spent(folder))
+        connected = meter.metered(connected, folder, lesson, forecast.template(lesson))
     lab = Lab(lesson, connected, folder, run_id, seed)
     lab.open()
     print(lab)

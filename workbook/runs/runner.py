@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from nbformat import NotebookNode
 
-from workbook import account, capabilities, forecast, targets, usage
+from workbook import account, capabilities, forecast, meter, targets
 from workbook.errors import ParameterError, TargetError
 from workbook.lab import RESULTS, new_run_id
 from workbook.lessons import FOLDER, Lesson
@@ -142,7 +142,7 @@ def run(
         planned = _plan(request, [execution.lesson for execution in todo], target.region)
         screen.say(f"{planned}\n")
         screen.say(f"{admitted}\n")
-        planned.agree(target, already=usage.spent(folder.path))
+        planned.agree(target, already=meter.spent(folder.path))
         if jobs > 1 and admitted.concurrency is not None and admitted.concurrency < _ROOM_FOR_TWO:
             screen.say(
                 f"With {admitted.concurrency} invocations at once in the account, lessons run one after the other."
@@ -186,7 +186,7 @@ def run(
 
         ordered = tuple(outcomes[name] for name in sorted(outcomes))
         folder.write_summaries(ordered)
-        cost = usage.spent(folder.path)
+        cost = meter.spent(folder.path)
         folder.write_report(facts | {"finished": _now()} | ({"spent": cost.to_facts()} if cost else {}), ordered)
         report = Report(folder.path, ordered, time.monotonic() - begun_s, caught[0] if caught else None)
         screen.close(ordered)
@@ -237,7 +237,7 @@ def spent(folder: Path | None = None, *, results: Path = RESULTS) -> str:
         ParameterError: there is no run, or nothing was counted in it.
     """
     folder = folder or _newest(results)
-    found = usage.spent(folder)
+    found = meter.spent(folder)
     if found is None:
         raise ParameterError(
             f"Nothing was counted in {shown(folder)}.",
