@@ -1,5 +1,6 @@
 """What is taken away after runs, and what isn't."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import pytest
 import rehearsals
+import small_notebooks
 
 from workbook import emulator, stack
 from workbook.emulator.control_groups import ControlGroups
 from workbook.errors import TargetError
-from workbook.lab import REGISTRY
+from workbook.lab import REGISTRY, pending
 from workbook.records import append_line
-from workbook.runs import RunFolder, clean
+from workbook.runs import RunFolder, Status, clean, run
+from workbook.runs.screen import Screen
 from workbook.targets import configured, connect
 
 
@@ -253,3 +256,52 @@ def test_clean_that_may_not_use_the_account_touches_nothing(results, monkeypatch
     with pytest.raises(TargetError, match="account"):
         clean(target="aws", results=results)
     assert 4 == len(list(results.iterdir()))
+
+
+# what a run takes away by itself
+
+
+MAKES_A_QUEUE = """\
+from workbook import open_lab
+lab = open_lab("01_makes", target=target, run_id=run_id)
+sqs = lab.client("sqs")
+url = f"{lab.target.endpoint}/{lab.target.account_id}/{lab.name('queue')}"
+lab.undo_later("sqs", "delete_queue", QueueUrl=url)
+_ = sqs.create_queue(QueueName=lab.name("queue"))
+"""
+
+
+def queues(there):
+    return there.client("sqs").list_queues().get("QueueUrls", [])
+
+
+def run_of(tmp_path, *cells, **how):
+    """Run a notebook of these cells on the rehearsed account, and return what came of it."""
+    small_notebooks.write(tmp_path / "notebooks", "01_makes", *cells)
+    places = {"notebooks": tmp_path / "notebooks", "out": tmp_path / "run"}
+    return run(target="aws", screen=Screen(io.StringIO()), **places, **how).outcomes[0]
+
+
+def test_a_lesson_that_fails_on_aws_leaves_nothing_there(there, tmp_path):
+    """Its last cell is never reached, so the run takes away what it made, and its journal knows."""
+    outcome = run_of(tmp_path, MAKES_A_QUEUE, "1 / 0")
+    assert (Status.FAILED, []) == (outcome.status, queues(there))
+    assert "ZeroDivisionError" in outcome.error
+    assert "still there" not in outcome.error
+    assert [] == pending(tmp_path / "run/journal/01_makes.jsonl")
+
+
+def test_a_lesson_whose_kernel_dies_on_aws_leaves_nothing_there(there, tmp_path):
+    """A dead kernel can't clear up, and neither can one that hangs."""
+    outcome = run_of(tmp_path, MAKES_A_QUEUE, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert (Status.FAILED, []) == (outcome.status, queues(there))
+
+
+def test_what_can_not_be_taken_away_is_said_with_the_command_for_it(there, tmp_path):
+    """What is still there stands in the run's table, in its report and in its exit status."""
+    bad = 'lab.undo_later("sqs", "delete_message", QueueUrl=url, ReceiptHandle="of no message")'
+    outcome = run_of(tmp_path, MAKES_A_QUEUE, bad)
+    assert Status.FAILED is outcome.status
+    assert "What it made is still there" in outcome.error
+    assert outcome.error.endswith("make clean TARGET=aws")
+    assert [] == queues(there)  # the rest went

@@ -15,6 +15,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from botocore.exceptions import BotoCoreError, ClientError
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
@@ -25,7 +26,7 @@ from papermill.engines import Engine, NotebookExecutionManager, papermill_engine
 from workbook import account, emulator, targets
 from workbook.emulator.guard import Guard
 from workbook.errors import NotebookError, WorkbookError
-from workbook.lab import PLANNED, RESULTS
+from workbook.lab import PLANNED, RESULTS, pending, undo
 from workbook.lessons import Lesson
 from workbook.records import read_lines
 from workbook.runs.folder import Outcome, RunFolder, Status
@@ -105,6 +106,9 @@ class Execution:
             status, skip_reasons = Status.SKIPPED, skip.reasons
         except Exception as fault:  # the one place where every way to fail becomes an outcome
             status, error, detail = self._explain(fault)
+        if left := self._take_away():
+            status = Status.FAILED if status is Status.PASSED else status
+            error = f"{error} {left}" if error else left
         return replace(
             self.pending,
             status=status,
@@ -115,6 +119,24 @@ class Execution:
             not_tested=self._not_tested,
             detail=detail,
         )
+
+    def _take_away(self) -> str:
+        """Take away what the lesson made and didn't take away itself, where it would stay, and say what is still there.
+
+        Nobody waits for that after Ctrl-C: what is still there is only said then.
+        """
+        if self._target is None:  # the emulator that it had to itself is gone
+            return ""
+        journal = self._folder.journal(self.lesson.name)
+        remedy = f"Take it away with: make clean TARGET={self._target.name}"
+        try:
+            for sitting in pending(journal):
+                if self._ending and self._ending[0] is Status.INTERRUPTED:
+                    return f"What it made is still there. {remedy}"
+                undo(journal, sitting, self._target, say=lambda _: None)
+        except (WorkbookError, BotoCoreError, ClientError) as fault:
+            return f"What it made is still there: {getattr(fault, 'what', fault)} {remedy}"
+        return ""
 
     def watch(self) -> None:
         """End the notebook if its emulator is gone, and see to it that what was ended does end."""
