@@ -41,7 +41,7 @@ doctor: $(READY)
 	@$(BIN)/python -m workbook doctor $(FOR)
 
 clean: $(READY)
-	@$(BIN)/python -m workbook clean $(FOR) $(if $(EXPIRED),--expired) $(if $(EVERYONE),--everyone)
+	@$(BIN)/python -m workbook clean $(FOR) $(if $(EXPIRED),--expired) $(if $(EVERYONE),--everyone) $(if $(KEEP),--keep $(KEEP))
 
 strip: $(READY)
 	@$(STRIP) notebooks/*.ipynb

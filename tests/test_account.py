@@ -79,7 +79,10 @@ def test_who_may_do_everything_is_told_that_it_is_too_much(rehearsal: Emulator, 
         monkeypatch.setenv(name, value)
     found = account.admit(configured("aws"))
     assert found.is_broad
-    assert "may do more than the lessons need; infra/learner-policy.json is enough" in str(found)
+    assert (
+        "may do more than the lessons need; infra/learner-policy.json and infra/learner-policy-services.json are enough"
+        in str(found)
+    )
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 REFUSALS = {
     "expired": (query_error("ExpiredToken", "The security token included in the request is expired"), "have expired", "aws sso login"),
     "unknown key": (query_error("InvalidClientTokenId", "The security token included in the request is invalid."), "doesn't know this access key", "aws sso login"),
-    "wrong secret": (query_error("SignatureDoesNotMatch", MISMATCH), "secret access key doesn't belong", "all three from one source"),
+    "wrong secret": (query_error("SignatureDoesNotMatch", MISMATCH), "secret access key doesn't belong", "both from one source"),
     "no subscription": (query_error("OptInRequired", "The AWS Access Key Id needs a subscription for the service"), "eu-west-1 or a service in it isn't enabled", "Account → AWS Regions"),
     "organisation": (query_error("AccessDenied", f"User: arn:aws:iam::{ACCOUNT_ID}:user/ada is not authorized to perform: sts:GetCallerIdentity with an explicit deny in a service control policy"), "organisation doesn't allow sts:GetCallerIdentity", "Ask the organisation's administrator"),
     "something else": (query_error("InternalFailure", "no more is known", 400), "doesn't say whose credentials these are", "aws sts get-caller-identity"),
@@ -177,7 +177,7 @@ def test_what_s3_quotes_of_a_request_is_not_passed_on(aws: FakeAws):
 
 
 HERE = {
-    "none": (NoCredentialsError(), "There are no credentials.", "aws configure sso"),
+    "none": (NoCredentialsError(), "There are no credentials.", "AWS_ACCESS_KEY_ID"),
     "half": (PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), "missing: AWS_SECRET_ACCESS_KEY", "aws sts get-caller-identity"),
     "no profile": (ProfileNotFound(profile="ghost"), "profile (ghost)", "AWS_PROFILE"),
     "a program": (CredentialRetrievalError(provider="custom-process", error_msg=f"printed {TOKEN}"), "could not be had from custom-process.", "aws sts"),

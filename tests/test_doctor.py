@@ -211,11 +211,37 @@ def test_without_consent_the_doctor_says_what_is_missing_and_goes_on(aws: FakeAw
     monkeypatch.setenv("WORKBOOK_MAX_USD", "")
     lanes = aws_lanes()
 
-    assert ("warn", "not given, for want of WORKBOOK_ACCOUNT, WORKBOOK_MAX_USD") == (
+    assert ("fail", "not given, for want of WORKBOOK_ACCOUNT, WORKBOOK_MAX_USD") == (
         lanes["consent"].state,
         lanes["consent"].detail,
     )
     assert OWN_LANES == [*lanes]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKBOOK_MAX_USD", "abc"),
+        ("WORKBOOK_MAX_USD", "0"),
+        ("WORKBOOK_MAX_USD", "-1"),
+        ("WORKBOOK_ACCOUNT", "1234-5678-9012"),
+    ],
+)
+def test_consent_that_a_run_would_refuse_is_a_failure(aws: FakeAws, monkeypatch, name: str, value: str):
+    """What is no amount, or no account, is said before a run says it."""
+    monkeypatch.setenv(name, value)
+    lane = aws_lanes()["consent"]
+    assert ("fail", True) == (lane.state, value in lane.detail)
+
+
+def test_a_right_that_is_missing_is_a_failure(aws: FakeAws):
+    """Who has one of the two policies hears of the other before the first deployment does."""
+    aws.says["apigateway"] = query_error(
+        "AccessDeniedException", "User: x is not authorized to perform: apigateway:GET"
+    )
+    lane = aws_lanes()["rights"]
+    assert ("fail", True) == (lane.state, "apigateway:GET" in lane.detail)
+    assert "infra/learner-policy-services.json" in lane.fix
 
 
 def test_without_a_region_nothing_is_asked(aws: FakeAws, monkeypatch):

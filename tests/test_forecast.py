@@ -132,7 +132,7 @@ def test_what_was_spent_already_counts_towards_the_cap(counted):
     """A run that goes on has no second cap."""
     plan = forecast.plan([_lesson("07_concurrency")], "us-east-1")
     already = meter.Spent(usage.bill({"lambda_requests": Decimal(50_000)}, "us-east-1"), {})
-    with pytest.raises(TargetError, match=r"about 0.0173 USD at list price \(0.0100 of it is spent already\)"):
+    with pytest.raises(TargetError, match=r"about 0.017 USD at list price \(0.0100 of it is spent already\)"):
         plan.agree(Target("aws", None, cap_usd=0.01), already=already)
 
 

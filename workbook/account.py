@@ -74,7 +74,7 @@ class Account:
         if self.foreign:
             lines.append(f"Account: shared with {_list(self.foreign)}, as {_SHARED}=1 allows.")
         if self.is_broad:
-            lines.append(f"Account: these credentials may do more than the lessons need; {POLICY} is enough.")
+            lines.append(f"Account: these credentials may do more than the lessons need; {POLICY} are enough.")
         return [*lines, *(f"Account: unknown: {what}" for what in self.unknown)]
 
     def to_facts(self) -> dict[str, Any]:

@@ -49,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WorkbookError as error:
         _complain(error)
         return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "workbook":
+            raise
+        _complain(
+            f"{error.name} isn't installed for {sys.executable}. Use .venv/bin/python, which `make doctor` makes."
+        )
+        return 1
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C.")
         return 130

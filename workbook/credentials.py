@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workbook.errors import TargetError
 
-POLICY = "infra/learner-policy.json"  # what a caller has to be allowed
+POLICY = "infra/learner-policy.json and infra/learner-policy-services.json"  # what a caller has to be allowed
 _SIGN_IN = (
     "Sign in anew with `aws sso login` or `aws login`, or set new keys as you set the old ones; then do the same again."
 )
@@ -127,12 +127,12 @@ def denied(message: str, *, action: str | None = None) -> DeniedError | None:
         return DeniedError(
             f"The caller's permissions boundary doesn't allow {tried}.",
             why="A boundary limits what policies can allow.",
-            fix=f"Have its administrator allow in the boundary what {POLICY} holds.",
+            fix=f"Have its administrator allow in the boundary what {POLICY} hold.",
         )
     return DeniedError(
         f"The caller may not do {tried}.",
         why="A lesson needs it.",
-        fix=f"Attach {POLICY} as it is now to the user or role that you sign in as; if it is attached, another policy denies it.",
+        fix=f"Attach {POLICY} as they are now to the user or role that you sign in as; if both are attached, another policy denies it.",
     )
 
 
@@ -234,9 +234,9 @@ def _expired() -> TargetError:
 def _missing(what: str) -> TargetError:
     return TargetError(
         what,
-        why="Every call to AWS is signed with them.",
-        fix="Sign in as you do for the AWS command line (`aws configure sso` once, then `aws sso login`; name a profile in "
-        "AWS_PROFILE), and try `aws sts get-caller-identity`.",
+        why="Every call to AWS is signed with credentials.",
+        fix="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of the AWS command line in AWS_PROFILE, and try "
+        "`aws sts get-caller-identity`.",
     )
 
 
@@ -253,7 +253,8 @@ def _signed_wrongly() -> TargetError:
     return TargetError(
         "The secret access key doesn't belong to the access key.",
         why="AWS can't verify the signature that was made with it.",
-        fix="Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, all three from one source.",
+        fix="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY anew, both from one source, and AWS_SESSION_TOKEN if one came with them; "
+        "if not, unset it.",
     )
 
 

@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _PYTHON = (3, 11)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)[ \t]*(;?)", re.MULTILINE)
 _GB = 1e9
+_AMOUNT = re.compile(r"\d+(\.\d*)?|\.\d+")
 # A run folder takes a few MB and an emulator about 100 MB of memory, a kernel with pandas and figures about 200 MB.
 _DISK_FAIL_GB, _DISK_WARN_GB = 0.2, 1.0
 _MEMORY_FAIL_GB, _MEMORY_WARN_GB = 0.5, 1.0
@@ -275,7 +276,10 @@ def _consent(region: str | None) -> Iterator[Lane]:
     named = {"WORKBOOK_ACCOUNT": account_id, "WORKBOOK_MAX_USD": cap, "AWS_REGION": region}
     if missing := [name for name, value in named.items() if not value]:
         example = "make run TARGET=aws WORKBOOK_ACCOUNT=123456789012 WORKBOOK_MAX_USD=1 AWS_REGION=eu-west-1"
-        yield Lane("consent", "warn", f"not given, for want of {', '.join(missing)}", f"Name all, as in {example}")
+        yield Lane("consent", "fail", f"not given, for want of {', '.join(missing)}", f"Name all, as in {example}")
+    elif not _AMOUNT.fullmatch(cap) or not float(cap) or not re.fullmatch(r"[0-9]{12}", account_id):
+        fix = "Give the account's 12 digits without hyphens, and US dollars above zero, such as 2.50."
+        yield Lane("consent", "fail", f"WORKBOOK_ACCOUNT={account_id}, WORKBOOK_MAX_USD={cap}", fix)
     else:
         yield Lane(
             "consent", "ok", f"to spend up to {cap} USD in account {account_id}, {region}; an estimate, no limit"
@@ -312,7 +316,7 @@ def _clock(target: targets.Target) -> Lane:
 
 def _examined(target: targets.Target) -> Iterator[Lane]:
     """Look at the region and the account, as a run does before it begins."""
-    from workbook import account, prices
+    from workbook import account, credentials, prices
 
     refusal = account.missing_services(target.region)
     try:
@@ -336,8 +340,10 @@ def _examined(target: targets.Target) -> Iterator[Lane]:
     yield _or_refused("boundary", refusal, f"{account.BOUNDARY} is there", found.has_boundary)
     refusal = account.foreigners(found)
     yield _or_refused("functions", refusal, f"of others: {len(found.foreign or ())}", found.foreign)
-    if found.is_broad:
-        fix = "Sign in as a user or role that has only infra/learner-policy.json."
+    if unread := [what for what in found.unknown if not what.startswith("plan")]:
+        yield Lane("rights", "fail", f"unknown: {'; '.join(unread)}", f"Attach {credentials.POLICY}.")
+    elif found.is_broad:
+        fix = f"Sign in as a user or role that has only {credentials.POLICY}."
         yield Lane("rights", "warn", "these credentials may do more than the lessons need", fix)
     else:
         yield Lane("rights", "ok", "no more than lessons need, as far as one call tells")
@@ -358,11 +364,13 @@ def _quota(found: account.Account) -> Lane:
 
 def _or_refused(name: str, refusal: WorkbookError | None, detail: str, known: object) -> Lane:
     """Return a lane of what a run would be refused for, and of what the caller may not read."""
+    from workbook import credentials
+
     if refusal:
         return Lane(name, "fail", refusal.what, refusal.fix)
     if known is None:
         return Lane(
-            name, "warn", "unknown: the caller may not read it", "Attach infra/learner-policy.json as it is now."
+            name, "warn", "unknown: the caller may not read it", f"Attach {credentials.POLICY} as they are now."
         )
     return Lane(name, "ok", detail)
 

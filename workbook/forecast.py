@@ -144,7 +144,7 @@ class Plan:
         if (expected := self.bill.list_usd + spent_usd) > Decimal(str(cap_usd)):
             before = f" ({usd(spent_usd)} of it is spent already)" if spent_usd else ""
             raise TargetError(
-                f"This would cost about {usd(expected)} USD at list price{before}, and WORKBOOK_MAX_USD is {cap_usd:g}.",
+                f"This would cost about {float(expected):.2g} USD at list price{before}, and WORKBOOK_MAX_USD is {cap_usd:g}.",
                 why="Nothing was made, as you agreed to spend no more than that.",
                 fix="Choose fewer lessons with --only, fewer repeats with --quick, or raise WORKBOOK_MAX_USD.",
             )

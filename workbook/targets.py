@@ -64,6 +64,8 @@ _AWS_CONTROL_ATTEMPTS = 8
 # The default quota of invocations at once, which new accounts may be below; so no call has to share a connection:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _CONNECTIONS = 1000
+# The first call finds out soon whether anybody is there: a misspelt region has no address.
+_FIRST_CALL = {"retries": {"mode": "standard", "total_max_attempts": 2}, "connect_timeout": 5, "read_timeout": 20}
 BOUNDARY = "workbook-boundary"  # the name that infra/learner-policy.json asks for, too
 _NO_ANSWER = (NotConnected, HTTPClientError)  # botocore's two families: never connected, and lost or timed out since
 _client_creation = threading.Lock()  # a boto3 session must not create two clients at the same time
@@ -387,7 +389,7 @@ def connect(
         raise ParameterError(
             f"The account {account_id!r} is not 12 digits.",
             why="That is what AWS calls an account, leading zeros included.",
-            fix="Name it as text, such as '000000000000'.",
+            fix="Name it as text without hyphens, such as 123456789012.",
         )
     if name == "localstack" and endpoint is None:
         endpoint = "http://127.0.0.1:4566"
@@ -530,7 +532,7 @@ def identify(target: Target) -> credentials.Caller:
         TargetError: credentials are missing or wrong, the clock is off, the region isn't enabled, or nothing answers.
     """
     try:
-        said = target.client("sts").get_caller_identity()
+        said = target.client("sts", **_FIRST_CALL).get_caller_identity()
     except credentials.UnknownKeyError:
         raise _not_enabled(target) from None
     except (BotoCoreError, ClientError) as error:
@@ -564,7 +566,7 @@ def _refuse_without_consent(region: str | None, account_id: str | None, cap_usd:
         raise TargetError(
             f"The target aws was named without {', '.join(missing)}.",
             why="A real account costs money, so nothing is touched before the account, a cap and the region are all named.",
-            fix="Name all three, such as make run TARGET=aws WORKBOOK_ACCOUNT=123456789012 WORKBOOK_MAX_USD=1 "
+            fix=f"Name {'it' if len(missing) == 1 else 'them'}, such as make run TARGET=aws WORKBOOK_ACCOUNT=123456789012 WORKBOOK_MAX_USD=1 "
             "AWS_REGION=eu-west-1, or use the target embedded, which costs nothing.",
         )
 

@@ -53,10 +53,11 @@ def clean(
         running.stop()
         say(f"Stopped the emulator of JupyterLab at {running.endpoint}.")
     kept_by_count, folders = all_of(results)[:keep], all_of(results)[keep:]
+    busy = [folder for folder in folders if RunFolder(folder).in_use()]  # also if it ends meanwhile
     kept = [folder for folder in folders if not _remove_run(folder, say)]
     if there:
-        swept = _sweep(there, results, say, kept=kept_by_count, everyone=everyone)
-        kept = [folder for folder in kept if RunFolder(folder).in_use() or not _remove_run(folder, say)]
+        swept = _sweep(there, results, say, kept=[*kept_by_count, *busy], everyone=everyone)
+        kept = [folder for folder in kept if folder in busy or not _remove_run(folder, say)]
     for leftover in [*_strays(Path(tempfile.gettempdir())), *_own_files(results)]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         say(f"Removed {shown(leftover)}.")

@@ -176,8 +176,6 @@ def run(
             screen.say(f"{outcome.name}  {outcome.status}  {outcome.seconds:.1f} s")
 
         folder.write_report(facts, outcomes.values())
-        if admitted:
-            screen.say(str(admitted))
         screen.say(f"Run {run_id}: {len(todo)} of {len(executions)} notebooks to run on the target {request.target}.")
         # The longest first, as far as cells tell: what begins last is short, and no processor is left alone for long.
         shared = sorted((one for one in todo if not one.lesson.exclusive), key=lambda one: -one.cells)
@@ -236,13 +234,13 @@ def spent(folder: Path | None = None, *, results: Path = RESULTS) -> str:
     Raises:
         ParameterError: there is no run, or nothing was counted in it.
     """
-    folder = folder or _newest(results)
-    found = meter.spent(folder)
+    folders = [folder] if folder else all_of(results)
+    found, folder = next(((bill, one) for one in folders if (bill := meter.spent(one))), (None, None))
     if found is None:
         raise ParameterError(
-            f"Nothing was counted in {shown(folder)}.",
+            f"Nothing was counted in {', '.join(map(shown, folders)) or results}.",
             why="Only calls to the target aws are counted, as no other costs money.",
-            fix="Name the folder of a run on AWS.",
+            fix="Run a lesson with --target aws, or name the folder of such a run.",
         )
     return f"{found.bill}\n\n{found}"
 
