@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 import rehearsals
+from fake_aws import Reply, json_error, query_error
 from served import served
 
 from workbook import removal, stack
@@ -235,3 +236,81 @@ def test_what_an_arn_names_is_gone_or_goes(target: Target, arn: str, thing: str)
     """What the tagging service still tells of after its deletion is no error."""
     fate = removal.by_arn(target, arn)
     assert (thing, State.ABSENT) == (fate.thing, fate.state), fate
+
+
+@dataclass
+class Guard:
+    """What refuses every deletion as AWS does without the condition of a right, and tells whoever reads what it is told to."""
+
+    endpoint: str
+    reads: str = "gone"
+
+    def answer(self, method: str, body: str) -> Reply:
+        error = query_error if "Action=" in body else json_error
+        if method == "DELETE" or "Action=Delete" in body or self.reads == "hidden":
+            return error("AccessDenied", "User: u is not authorized to perform: x:Y because no policy allows it")
+        if self.reads == "gone":
+            return error("NoSuchEntity" if error is query_error else "NotFoundException", "It isn't there.", 404)
+        return Reply(200, "{}" if error is json_error else "<GetRoleResponse><GetRoleResult/></GetRoleResponse>")
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-to-be-seen")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            reply = there.answer(self.command, body)
+            self.send_response(reply.status)
+            if reply.kind:
+                self.send_header("x-amzn-ErrorType", reply.kind)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            self.wfile.write(reply.body.encode())
+
+        do_GET = do_DELETE = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None: ...
+
+    with served(Handler) as endpoint:
+        there = Guard(endpoint)
+        yield there
+
+
+GUARDED = [
+    ("AWS::ApiGatewayV2::Api", "ab12"),
+    ("AWS::ApiGateway::RestApi", "ab12"),
+    ("AWS::Lambda::EventSourceMapping", UUID),
+]
+READS = pytest.mark.parametrize(
+    ("reads", "state"), [("gone", State.ABSENT), ("there", State.LEFT), ("hidden", State.LEFT)]
+)
+
+
+@READS
+@pytest.mark.parametrize(("kind", "identifier"), GUARDED)
+def test_a_refusal_is_no_sign_that_a_thing_is_there(guard: Guard, reads: str, state: State, kind: str, identifier: str):
+    """AWS refuses before it looks where a right asks for a tag that what is gone hasn't got; what is there is left, with the reason."""
+    guard.reads = reads
+    fate = removal.resource(Target("aws", guard.endpoint), kind, identifier)
+    assert (state, state is State.LEFT) == (fate.state, "AccessDenied" in fate.reason), fate
+
+
+@READS
+def test_a_noted_call_about_a_role_that_is_gone_is_done(guard: Guard, reads: str, state: State):
+    """A role that is gone has no boundary, by which alone its policies may be deleted."""
+    guard.reads = reads
+    parameters = {"RoleName": "wb-1-role", "PolicyName": "its-log"}
+    fate = removal.call(Target("aws", guard.endpoint), "iam", "delete_role_policy", parameters)
+    assert (state, "role policy wb-1-role its-log") == (fate.state, fate.thing)
+
+
+def test_what_an_organisation_refuses_is_left(guard: Guard, monkeypatch: pytest.MonkeyPatch):
+    """It is said in one sentence, and the rest of a clean goes on."""
+    said = "User: u is not authorized to perform: x:Y with an explicit deny in a service control policy"
+    monkeypatch.setattr(Guard, "answer", lambda *_: json_error("AccessDeniedException", said))
+    fate = removal.resource(Target("aws", guard.endpoint), *GUARDED[0])
+    assert (State.LEFT, True) == (fate.state, "organisation doesn't allow x:Y" in fate.reason)

@@ -2,6 +2,9 @@
 
 A thing is known by CloudFormation's name for its type, by its ARN, or as a call to be made. What AWS keeps for a while, as
 a key in its waiting time, is pending: it costs nothing and goes by itself. What can't be removed is left, with the reason.
+
+A right that depends on a tag, a function or a boundary isn't there for what is gone, as that has none: AWS refuses before it
+looks. So a refusal is followed by a question that any learner may ask: whether the thing is there at all.
 """
 
 import re
@@ -14,6 +17,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from workbook.credentials import DeniedError, explain
 from workbook.errors import DeployError
 from workbook.targets import Target
 
@@ -84,7 +88,11 @@ def resource(target: Target, kind: str, identifier: str) -> Fate:
     known = _KINDS.get(kind)
     if known is None:
         return Fate(f"{kind} {identifier}", State.LEFT, reason="the workbook doesn't know how to remove that")
-    return _fate(f"{known.words} {identifier}", lambda thing: known.remove(target, thing, identifier))
+    return _fate(
+        f"{known.words} {identifier}",
+        lambda thing: known.remove(target, thing, identifier),
+        known.see and (lambda: known.see(target, identifier)),
+    )
 
 
 def by_arn(target: Target, arn: str) -> Fate:
@@ -113,7 +121,14 @@ def call(target: Target, service: str, operation: str, parameters: dict[str, Any
         getattr(target.client(service), operation)(**parameters)
         return Fate(thing, State.REMOVED)
 
-    return _fate(f"{kind} {' '.join(str(value) for value in parameters.values())}", make)
+    is_of_role = service == "iam" and "RoleName" in parameters
+    see = (lambda: _see_role(target, parameters["RoleName"])) if is_of_role else None
+    return _fate(f"{kind} {' '.join(str(value) for value in parameters.values())}", make, see)
+
+
+def is_missing(error: ClientError) -> bool:
+    """Return whether AWS says that there is no such thing."""
+    return _MISSING.search(error.response["Error"]["Code"]) is not None
 
 
 def settled(cloudformation: Any, name: str) -> dict[str, Any] | None:
@@ -257,21 +272,38 @@ def _held(target: Target, stuck: list[dict[str, Any]]) -> str:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How to call and to remove what has a type; the ARN's group is what CloudFormation calls its physical id."""
+    """How to call and to remove what has a type; the ARN's group is what CloudFormation calls its physical id.
+
+    `see` reads it by a right without conditions, and raises if it isn't there; only what a condition guards needs that.
+    """
 
     words: str
     arn: str
     remove: Callable[[Target, str, str], Fate]
+    see: Callable[[Target, str], Any] | None = None
 
 
-def _fate(thing: str, remove: Callable[[str], Fate]) -> Fate:
+def _fate(thing: str, remove: Callable[[str], Fate], see: Callable[[], Any] | None) -> Fate:
     """Return what became of a thing, whatever AWS says."""
     try:
         return remove(thing)
-    except ClientError as error:
-        if _MISSING.search(error.response["Error"]["Code"]):
+    except (DeniedError, ClientError) as error:
+        if isinstance(error, ClientError) and is_missing(error):
+            return Fate(thing, State.ABSENT)
+        if see and isinstance(explain(error), DeniedError) and _is_gone(see):
             return Fate(thing, State.ABSENT)
         return Fate(thing, State.LEFT, reason=str(error))
+
+
+def _is_gone(see: Callable[[], Any]) -> bool:
+    """Return whether AWS says that a thing isn't there. Who may not see it doesn't know that."""
+    try:
+        see()
+    except DeniedError:
+        return False
+    except ClientError as error:
+        return is_missing(error)
+    return False
 
 
 def _by(service: str, operation: str, parameter: str) -> Callable[[Target, str, str], Fate]:
@@ -282,6 +314,14 @@ def _by(service: str, operation: str, parameter: str) -> Callable[[Target, str, 
         return Fate(thing, State.REMOVED)
 
     return remove
+
+
+def _seen_by(service: str, operation: str, parameter: str) -> Callable[[Target, str], Any]:
+    """Return what reads a thing by one call."""
+    return lambda target, identifier: getattr(target.client(service), operation)(**{parameter: identifier})
+
+
+_see_role = _seen_by("iam", "get_role", "RoleName")
 
 
 def _queue(target: Target, thing: str, identifier: str) -> Fate:
@@ -376,6 +416,7 @@ _KINDS = {
         "event source mapping",
         "arn:[^:]+:lambda:[^:]+:[^:]+:event-source-mapping:(.+)",
         _by("lambda", "delete_event_source_mapping", "UUID"),
+        _seen_by("lambda", "get_event_source_mapping", "UUID"),
     ),
     "AWS::Logs::LogGroup": _Kind(
         "log group",
@@ -383,7 +424,7 @@ _KINDS = {
         _by("logs", "delete_log_group", "logGroupName"),
     ),
     "AWS::S3::Bucket": _Kind("bucket", "arn:[^:]+:s3:::([^/]+)", _bucket),
-    "AWS::IAM::Role": _Kind("role", "arn:[^:]+:iam::[^:]+:role/(?:.*/)?([^/]+)", _role),
+    "AWS::IAM::Role": _Kind("role", "arn:[^:]+:iam::[^:]+:role/(?:.*/)?([^/]+)", _role, _see_role),
     "AWS::SQS::Queue": _Kind("queue", "arn:[^:]+:sqs:[^:]+:[^:]+:(.+)", _queue),
     "AWS::SNS::Topic": _Kind("topic", "(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)", _by("sns", "delete_topic", "TopicArn")),
     "AWS::DynamoDB::Table": _Kind(
@@ -391,12 +432,16 @@ _KINDS = {
     ),
     # A stage has an ARN and tags of its own, and goes with its API.
     "AWS::ApiGatewayV2::Api": _Kind(
-        "HTTP API", "arn:[^:]+:apigateway:[^:]+::/apis/([^/]+)(?:/.*)?", _by("apigatewayv2", "delete_api", "ApiId")
+        "HTTP API",
+        "arn:[^:]+:apigateway:[^:]+::/apis/([^/]+)(?:/.*)?",
+        _by("apigatewayv2", "delete_api", "ApiId"),
+        _seen_by("apigatewayv2", "get_api", "ApiId"),
     ),
     "AWS::ApiGateway::RestApi": _Kind(
         "REST API",
         "arn:[^:]+:apigateway:[^:]+::/restapis/([^/]+)(?:/.*)?",
         _by("apigateway", "delete_rest_api", "restApiId"),
+        _seen_by("apigateway", "get_rest_api", "restApiId"),
     ),
     "AWS::KMS::Key": _Kind("key", "arn:[^:]+:kms:[^:]+:[^:]+:key/(.+)", _key),
     "AWS::SecretsManager::Secret": _Kind("secret", "(arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:.+)", _secret),
