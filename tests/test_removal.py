@@ -39,13 +39,16 @@ class Cloud:
     ends: list[str] = field(default_factory=lambda: ["DELETE_COMPLETE"])  # of one deletion after the other
     parts: list[tuple[str, str]] = field(default_factory=list)  # type and id of what keeps the stack
     interfaces: list[list[str]] = field(default_factory=list)  # Lambda's, each time that somebody asks
+    lags: int = 0  # how often the stack is still told of as it was, while its events go on
     asked: list[str] = field(default_factory=list)
     deletions: int = 0
+    before: str = ""  # the last deletion
 
     def answer(self, query: dict[str, str]) -> str:
         action = query["Action"]
         self.asked.append(" ".join(filter(None, [action, query.get("DeletionMode") or query.get("RoleName")])))
         if action == "DeleteStack":
+            self.before = self.status
             self.status, self.deletions = self.ends.pop(0), self.deletions + 1
         return f"<{action}Response><{action}Result>{self.said(action)}</{action}Result></{action}Response>"
 
@@ -56,7 +59,8 @@ class Cloud:
         )
         match action:
             case "DescribeStacks":
-                return f"<Stacks><member>{own}<StackStatus>{self.status}</StackStatus></member></Stacks>"
+                status = self.before if self.lags and self.deletions else self.status
+                return f"<Stacks><member>{own}<StackStatus>{status}</StackStatus></member></Stacks>"
             case "ListStackResources":
                 listed = (
                     f"<member><LogicalResourceId>Part</LogicalResourceId><PhysicalResourceId>{one}</PhysicalResourceId>"
@@ -65,8 +69,11 @@ class Cloud:
                 )
                 return f"<StackResourceSummaries>{''.join(listed)}</StackResourceSummaries>"
             case "DescribeStackEvents":
-                event = f"<EventId>{self.deletions}</EventId><PhysicalResourceId>{STACK_ID}</PhysicalResourceId>"
-                status = f"<ResourceStatus>{self.status}</ResourceStatus>"
+                is_moving = self.lags and self.deletions
+                self.lags -= bool(is_moving)
+                number = f"{self.deletions}-{self.lags}" if is_moving else str(self.deletions)
+                event = f"<EventId>{number}</EventId><PhysicalResourceId>{STACK_ID}</PhysicalResourceId>"
+                status = f"<ResourceStatus>{'DELETE_IN_PROGRESS' if is_moving else self.status}</ResourceStatus>"
                 return f"<StackEvents><member>{event}{status}</member></StackEvents>"
             case "ListAttachedRolePolicies":
                 return "<AttachedPolicies/>"
@@ -121,6 +128,13 @@ def test_a_deletion_that_failed_is_tried_again(cloud: Cloud):
     cloud.ends = ["DELETE_FAILED", "DELETE_COMPLETE"]
     assert [State.REMOVED] == [fate.state for fate in remove(cloud)]
     assert ["DeleteStack", "DeleteStack"] == deletions(cloud)
+
+
+def test_how_an_earlier_deletion_ended_is_not_taken_for_the_end_of_this_one(cloud: Cloud):
+    """A stack may still be told of as it was when its events already say that it is going."""
+    cloud.status, cloud.lags = "DELETE_FAILED", 2
+    assert [State.REMOVED] == [fate.state for fate in remove(cloud)]
+    assert ["DeleteStack"] == deletions(cloud)
 
 
 def test_what_a_forced_deletion_leaves_is_listed_and_removed(cloud: Cloud):

@@ -185,25 +185,27 @@ def _parts(cloudformation: Any, stack_id: str) -> list[dict[str, Any]]:
 def _is_deleted(cloudformation: Any, stack_id: str, **options: str) -> bool:
     """Delete a stack, wait for the end, and return whether it is gone.
 
-    The status is no sign of the end at first: it may still be the one in which an earlier deletion failed.
+    Its status is no sign that the deletion failed: it may still be the one in which an earlier deletion did. So that is told
+    by the newest event alone, in which what is new and what it says are one answer.
     """
-    known = _last_event(cloudformation, stack_id)
+    known, _ = _last_event(cloudformation, stack_id)
     cloudformation.delete_stack(StackName=stack_id, **options)
 
     def ended() -> str | None:
         found = describe(cloudformation, stack_id)
-        status = found["StackStatus"] if found else "DELETE_COMPLETE"
-        is_news = status == "DELETE_COMPLETE" or _last_event(cloudformation, stack_id) != known
-        return status if is_news and status in {"DELETE_COMPLETE", "DELETE_FAILED"} else None
+        if found is None or found["StackStatus"] == "DELETE_COMPLETE":
+            return "DELETE_COMPLETE"
+        newest, status = _last_event(cloudformation, stack_id)
+        return status if newest != known and status in {"DELETE_COMPLETE", "DELETE_FAILED"} else None
 
     return until(ended, f"the end of the stack {stack_id}") == "DELETE_COMPLETE"
 
 
-def _last_event(cloudformation: Any, stack_id: str) -> str | None:
-    """Return the id of the newest event that tells of the stack itself."""
+def _last_event(cloudformation: Any, stack_id: str) -> tuple[str, str]:
+    """Return the id and the status of the newest event that tells of the stack itself; both empty if there is none."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
     own = (event for page in pages for event in page["StackEvents"] if event.get("PhysicalResourceId") == stack_id)
-    return next((event["EventId"] for event in own), None)
+    return next(((event["EventId"], event["ResourceStatus"]) for event in own), ("", ""))
 
 
 def _by_force(target: Target, stack_id: str, thing: str, stuck: list[dict[str, Any]]) -> list[Fate]:
