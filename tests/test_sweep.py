@@ -13,9 +13,11 @@ from waits import wait_until
 from workbook import stack
 from workbook.emulator import Emulator
 from workbook.errors import TargetError
+from workbook.packaging import zip_folder
 from workbook.sweep import Swept, sweep
 from workbook.targets import Target, configured
 
+HELLO = Path(__file__).resolve().parent.parent / "handlers" / "hello"
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 RUN = "20261122-100000-abcd"
 TRUST = json.dumps(
@@ -235,6 +237,42 @@ def test_a_role_that_keeps_its_stack_is_removed_by_hand(alice: Target, tmp_path:
     iam.put_role_policy(RoleName=who, PolicyName="p", PolicyDocument=json.dumps(rehearsals.ANYTHING))
     assert "stack wb-forced" in quietly(alice).removed
     assert who not in [role["RoleName"] for role in iam.list_roles()["Roles"]]
+
+
+GONE = {
+    "lambda": ("ListTags", "delete_function", {"FunctionName": f"wb-{RUN}-thing"}),
+    "logs": ("ListTagsForResource", "delete_log_group", {"logGroupName": f"/aws/lambda/wb-{RUN}-thing"}),
+    "s3": ("GetBucketTagging", "delete_bucket", {"Bucket": f"wb-{RUN}-thing"}),
+    "iam": ("ListRoleTags", "delete_role", {"RoleName": f"wb-{RUN}-thing"}),
+}
+
+
+@pytest.mark.parametrize("service", GONE)
+def test_what_goes_between_two_looks_is_passed_over(alice: Target, service: str):
+    """Somebody else cleans up, too: what was listed is gone when its tags are asked for. All else goes."""
+    operation, delete, which = GONE[service]
+    name, client = f"wb-{RUN}-thing", alice.client(service)
+    role = alice.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    alice.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}")
+    alice.client("s3").create_bucket(Bucket=name)
+    code = {"ZipFile": zip_folder(HELLO).content}
+    alice.client("lambda").create_function(
+        FunctionName=name, Role=role, Runtime="python3.13", Handler="app.handler", Code=code
+    )
+    event, taken = f"provide-client-params.{client.meta.service_model.service_id.hyphenize()}.{operation}", []
+
+    def take(**_: Any) -> None:
+        if not taken:
+            taken.append(getattr(client, delete)(**which))
+
+    client.meta.events.register(event, take)
+    try:
+        swept = quietly(alice)
+    finally:
+        client.meta.events.unregister(event, take)
+    kinds = {"lambda": "function", "logs": "log", "s3": "bucket", "iam": "role"}
+    assert (1, []) == (len(taken), swept.left)
+    assert set(kinds.values()) - {kinds[service]} == names(swept)
 
 
 def test_a_sweep_that_may_not_look_says_so(emulator: Emulator, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ a thing that something else made has no tags. Of a name without tags only that i
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,9 +202,10 @@ def _functions(target: Target) -> Iterator[Thing]:
         for found in page["Functions"]:
             name = found["FunctionName"]
             if name.startswith("wb-"):
-                tags = client.list_tags(Resource=found["FunctionArn"])["Tags"]
-                made_at = datetime.fromisoformat(found["LastModified"])
-                yield Thing(name, tags, made_at, _removes(removal.resource, target, "AWS::Lambda::Function", name))
+                with _unless_gone():
+                    tags = client.list_tags(Resource=found["FunctionArn"])["Tags"]
+                    made_at = datetime.fromisoformat(found["LastModified"])
+                    yield Thing(name, tags, made_at, _removes(removal.resource, target, "AWS::Lambda::Function", name))
 
 
 def _log_groups(target: Target) -> Iterator[Thing]:
@@ -211,9 +213,10 @@ def _log_groups(target: Target) -> Iterator[Thing]:
     for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/wb-"):
         for found in page["logGroups"]:
             name, arn = found["logGroupName"], found["arn"].removesuffix(":*")
-            tags = logs.list_tags_for_resource(resourceArn=arn)["tags"]
-            made_at = datetime.fromtimestamp(found["creationTime"] / 1000, UTC)
-            yield Thing(name, tags, made_at, _removes(removal.resource, target, "AWS::Logs::LogGroup", name))
+            with _unless_gone():
+                tags = logs.list_tags_for_resource(resourceArn=arn)["tags"]
+                made_at = datetime.fromtimestamp(found["creationTime"] / 1000, UTC)
+                yield Thing(name, tags, made_at, _removes(removal.resource, target, "AWS::Logs::LogGroup", name))
 
 
 def _buckets(target: Target) -> Iterator[Thing]:
@@ -222,14 +225,16 @@ def _buckets(target: Target) -> Iterator[Thing]:
         for found in page["Buckets"]:
             name = found["Name"]
             if name.startswith("wb-"):
-                yield Thing(name, _bucket_tags(s3, name), found["CreationDate"], _removes(removal.bucket, target, name))
+                with _unless_gone():
+                    tags = _bucket_tags(s3, name)
+                    yield Thing(name, tags, found["CreationDate"], _removes(removal.bucket, target, name))
 
 
 def _bucket_tags(s3: Any, name: str) -> dict[str, str]:
     try:
         return _as_dict(s3.get_bucket_tagging(Bucket=name)["TagSet"])
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"NoSuchTagSet", "NoSuchBucket"}:
+        if error.response["Error"]["Code"] != "NoSuchTagSet":
             raise
         return {}
 
@@ -240,8 +245,20 @@ def _roles(target: Target) -> Iterator[Thing]:
         for found in page["Roles"]:
             name = found["RoleName"]
             if name.startswith("wb-"):
-                tags = _as_dict(iam.list_role_tags(RoleName=name)["Tags"])
-                yield Thing(name, tags, found["CreateDate"], _removes(removal.resource, target, "AWS::IAM::Role", name))
+                with _unless_gone():
+                    tags = _as_dict(iam.list_role_tags(RoleName=name)["Tags"])
+                    remove = _removes(removal.resource, target, "AWS::IAM::Role", name)
+                    yield Thing(name, tags, found["CreateDate"], remove)
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Pass over what was listed, and has gone since."""
+    try:
+        yield
+    except ClientError as error:
+        if not removal.is_missing(error):
+            raise
 
 
 def _removes(remove: Callable[..., Fate | list[Fate]], *arguments: Any) -> Callable[[], list[Fate]]:
