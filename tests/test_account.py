@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from fake_aws import ACCOUNT_ID, FakeAws, Reply, fake_aws, json_body, json_error, query_error
 from small_notebooks import write
 
-from workbook import account
+from workbook import account, sweep
 from workbook.account import Account, Plan
 from workbook.emulator import Emulator
 from workbook.errors import TargetError
@@ -123,6 +123,23 @@ def test_an_account_with_foreign_functions_is_refused_unless_that_is_allowed(
     found = account.admit(learner)
     assert "shared with 4 functions" in str(found)
     assert 4 == found.to_facts()["foreign"]
+
+
+def test_an_account_with_a_sweeper_is_its_own_still(
+    rehearsal: Emulator, learner: Target, monkeypatch: pytest.MonkeyPatch
+):
+    """The sweeper's function is the one that no lesson made and that disturbs nobody."""
+    with monkeypatch.context() as administrator:
+        for name, value in rehearsals.principal(rehearsal, name="owner").items():
+            administrator.setenv(name, value)
+        owner = configured("aws")
+        deployed = sweep.deploy_sweeper(owner, say=lambda line: None)
+    try:
+        names = [one["FunctionName"] for one in owner.client("lambda").list_functions()["Functions"]]
+        assert [deployed.outputs["Sweeper"]] == names
+        assert () == account.admit(learner).foreign
+    finally:
+        sweep.remove_sweeper(owner, say=lambda line: None)
 
 
 # on a listener in AWS's place

@@ -17,6 +17,8 @@ from workbook.errors import TargetError
 from workbook.targets import BOUNDARY, Target
 
 OURS = "wb-"  # how the names of all that lessons make begin
+SWEEPER = "workbook-sweeper"  # the stack that an account's owner may deploy; no lesson's, so that no sweep takes it
+_SWEEPERS_FUNCTION = f"{SWEEPER}-function"  # as infra/sweeper.yaml names it
 SERVICES = ("apigateway", "apigatewayv2", "cloudformation", "lambda", "logs", "s3", "sns", "sqs", "sts")
 _SHARED = "WORKBOOK_SHARED_ACCOUNT"
 _ADMITTED = "WORKBOOK_ADMITTED"  # how a run hands its kernels what it found out, so that no lesson has to ask again
@@ -57,7 +59,7 @@ class Account:
     plan: Plan
     concurrency: int | None = None  # invocations at once, of all functions together
     unreserved: int | None = None  # of those, what no function has reserved for itself
-    foreign: tuple[str, ...] | None = None  # functions that no lesson made
+    foreign: tuple[str, ...] | None = None  # functions that neither a lesson nor the sweeper is
     has_boundary: bool | None = None
     logging_role: str | None = None  # of API Gateway, for the whole account and region; ours to read only
     is_broad: bool | None = None  # whether the caller may do more than lessons need
@@ -220,7 +222,7 @@ def _plan(target: Target, ask: Callable[[str, Callable[[], Plan]], Plan | None])
 def _foreign(target: Target) -> tuple[str, ...]:
     pages: Iterable[Mapping[str, Any]] = target.client("lambda").get_paginator("list_functions").paginate()
     names = (function["FunctionName"] for page in pages for function in page["Functions"])
-    return tuple(sorted(name for name in names if not name.startswith(OURS)))
+    return tuple(sorted(name for name in names if not name.startswith(OURS) and name != _SWEEPERS_FUNCTION))
 
 
 def _has_boundary(target: Target) -> bool:

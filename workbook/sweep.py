@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from workbook import removal, stack
+from workbook.account import SWEEPER
 from workbook.errors import TargetError
 from workbook.removal import Fate, State
 from workbook.stack import EXPIRES, OWNER, RUN
@@ -23,7 +24,6 @@ from workbook.targets import Target
 _OURS = re.compile(r"(?:/aws/lambda/)?wb-(\d{8}-\d{6}-[0-9a-f]{4})-.+")  # a run id as `lab.new_run_id` makes it
 _KEPT = timedelta(hours=24)  # for what has no tag that says more
 _SWEEPER = Path(__file__).resolve().parent.parent / "infra" / "sweeper.yaml"
-_SWEEPER_NAME = "workbook-sweeper"
 _ROUNDS = 3  # something that was made meanwhile is found by the next
 
 
@@ -114,7 +114,7 @@ def deploy_sweeper(target: Target, say: Callable[[str], None] = print) -> stack.
         DeployError: it could not be deployed.
     """
     tags = {"workbook:lesson": "sweeper", OWNER: target.owner}  # of no run, so no sweep takes it
-    return stack.deploy(target, _SWEEPER, name=_SWEEPER_NAME, tags=tags, remember=[].append, bounded=False, say=say)
+    return stack.deploy(target, _SWEEPER, name=SWEEPER, tags=tags, remember=[].append, bounded=False, say=say)
 
 
 def remove_sweeper(target: Target, say: Callable[[str], None] = print) -> list[str]:
@@ -123,8 +123,8 @@ def remove_sweeper(target: Target, say: Callable[[str], None] = print) -> list[s
     Raises:
         DeployError: something of it could not be removed.
     """
-    bucket = {"undo": "bucket", "name": f"{_SWEEPER_NAME}-{target.account_id}"}
-    return stack.teardown(target, [bucket, {"undo": "stack", "name": _SWEEPER_NAME}], say=say)
+    bucket = {"undo": "bucket", "name": f"{SWEEPER}-{target.account_id}"}
+    return stack.teardown(target, [bucket, {"undo": "stack", "name": SWEEPER}], say=say)
 
 
 def _told(fates: list[Fate], say: Callable[[str], None]) -> list[Fate]:
