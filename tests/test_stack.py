@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,16 @@ def test_a_deployed_function_answers(desk: Desk):
     assert "one green" == desk.run(deployed.outputs["Paint"])
     assert deployed.outputs["Paint"] == deployed.resources["Paint"]
     assert (desk.name, True) == (deployed.name, deployed.changed)
+
+
+def test_a_bucket_in_another_region_is_refused_by_name(desk: Desk):
+    """Lambda would not take the code from there."""
+    bucket = f"{desk.name}-{desk.target.account_id}"
+    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+    replace(desk.target, region="eu-west-1").client("s3").create_bucket(Bucket=bucket, **elsewhere)
+    with pytest.raises(DeployError, match=f"{bucket} is in eu-west-1, not in us-east-1"):
+        desk.deploy(FUNCTION)
+    assert [] == desk.stacks()
 
 
 def test_each_resource_is_told_of(desk: Desk):

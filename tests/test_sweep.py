@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from workbook import stack
 from workbook.emulator import Emulator
 from workbook.errors import TargetError
 from workbook.packaging import zip_folder
-from workbook.sweep import Swept, sweep
+from workbook.sweep import Swept, deploy_sweeper, remove_sweeper, sweep
 from workbook.targets import Target, configured
 
 HELLO = Path(__file__).resolve().parent.parent / "handlers" / "hello"
@@ -339,6 +340,23 @@ def test_a_sweep_needs_no_more_rights_than_these(
         monkeypatch.setenv(key, value)
     swept = quietly(configured("aws"), run=RUN, everyone=True)
     assert ({"stack", "bucket", "role", "queue", "log"}, []) == (names(swept), swept.left)
+
+
+def test_each_region_has_a_sweeper_of_its_own(alice: Target):
+    """Lambda takes code from a bucket in its region, and who removes one sweeper leaves the other its bucket."""
+    here, there = (replace(alice, region=region) for region in ("us-east-1", "ap-southeast-2"))
+    for target in (here, there):
+        assert deploy_sweeper(target, say=lambda line: None).changed
+    try:
+        own = [f"workbook-sweeper-{alice.account_id}-{target.region}" for target in (there, here)]
+        assert own == [bucket["Name"] for bucket in here.client("s3").list_buckets()["Buckets"]]
+        assert own[0] == there.client("s3").list_buckets(BucketRegion=there.region)["Buckets"][0]["Name"]
+        assert {f"bucket {own[1]}", "stack workbook-sweeper"} == set(remove_sweeper(here, say=lambda line: None))
+        assert own[:1] == [bucket["Name"] for bucket in here.client("s3").list_buckets()["Buckets"]]
+        assert ([], ["workbook-sweeper"]) == (stacks(here), stacks(there))
+    finally:
+        for target in (here, there):
+            remove_sweeper(target, say=lambda line: None)
 
 
 def test_a_stack_of_a_killed_kernel_goes(alice: Target):

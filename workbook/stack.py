@@ -9,7 +9,6 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,12 +50,14 @@ def deploy(
     tags: dict[str, str],
     remember: Callable[[dict[str, Any]], None],
     parameters: dict[str, str] | None = None,
+    bucket: str | None = None,
     bounded: bool = True,
     say: Callable[[str], None] = print,
 ) -> Stack:
     """Deploy a template under a stack name and return the stack; what is there already and unchanged stays as it is.
 
-    `tags` are put on the stack, its resources and its bucket. `say` gets one line for each resource that is ready.
+    `tags` are put on the stack, its resources and its bucket, which is `bucket`, or else called after the stack and the
+    account. `say` gets one line for each resource that is ready.
     `remember` gets an entry for `teardown` before each thing is made.
 
     On AWS its roles have the permissions boundary, unless it isn't `bounded`, and its APIs answer by then: see `doors.wait_until_open`.
@@ -76,7 +77,7 @@ def deploy(
     cloudformation = target.client("cloudformation")
     try:
         if packages:
-            bucket = f"{name}-{target.account_id}"
+            bucket = bucket or f"{name}-{target.account_id}"
             remember({"undo": "bucket", "name": bucket})
             _upload(target, bucket, packages.values(), tags)
             for logical_id, package in packages.items():
@@ -207,12 +208,24 @@ def _key(package: Package) -> str:
 
 
 def _upload(target: Target, bucket: str, packages: Iterable[Package], tags: dict[str, str]) -> None:
-    """Put packages into a bucket of ours, which is made if need be. A package that is there already isn't sent again."""
+    """Put packages into a bucket of ours, which is made if need be. A package that is there already isn't sent again.
+
+    Raises:
+        DeployError: the bucket is in another region.
+    """
     s3 = target.client("s3")
     # us-east-1 is the one region that may not be named: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": target.region}}
-    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+    try:
         s3.create_bucket(Bucket=bucket, **({} if target.region == "us-east-1" else elsewhere))
+    except s3.exceptions.BucketAlreadyOwnedByYou as error:
+        region = s3.head_bucket(Bucket=bucket)["BucketRegion"]
+        if region != target.region:
+            raise DeployError(
+                f"The bucket {bucket} is in {region}, not in {target.region}.",
+                why="Lambda takes code only from a bucket in its own region.",
+                fix=f"Clean {region} first, or deploy there.",
+            ) from error
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_list(tags)})
     there = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
     for package in packages:

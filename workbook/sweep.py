@@ -114,7 +114,16 @@ def deploy_sweeper(target: Target, say: Callable[[str], None] = print) -> stack.
         DeployError: it could not be deployed.
     """
     tags = {"workbook:lesson": "sweeper", OWNER: target.owner}  # of no run, so no sweep takes it
-    return stack.deploy(target, _SWEEPER, name=SWEEPER, tags=tags, remember=[].append, bounded=False, say=say)
+    return stack.deploy(
+        target,
+        _SWEEPER,
+        name=SWEEPER,
+        tags=tags,
+        remember=[].append,
+        bucket=_sweepers_bucket(target),
+        bounded=False,
+        say=say,
+    )
 
 
 def remove_sweeper(target: Target, say: Callable[[str], None] = print) -> list[str]:
@@ -123,8 +132,13 @@ def remove_sweeper(target: Target, say: Callable[[str], None] = print) -> list[s
     Raises:
         DeployError: something of it could not be removed.
     """
-    bucket = {"undo": "bucket", "name": f"{SWEEPER}-{target.account_id}"}
+    bucket = {"undo": "bucket", "name": _sweepers_bucket(target)}
     return stack.teardown(target, [bucket, {"undo": "stack", "name": SWEEPER}], say=say)
+
+
+def _sweepers_bucket(target: Target) -> str:
+    """Return the name of the sweeper's bucket. Each region that has a sweeper has one, and no two buckets have one name."""
+    return f"{SWEEPER}-{target.account_id}-{target.region}"
 
 
 def _told(fates: list[Fate], say: Callable[[str], None]) -> list[Fate]:
