@@ -11,6 +11,7 @@ from stacks import deployed
 
 from workbook import doors
 from workbook.errors import DeployError
+from workbook.meter import FOLDER, Meter, called
 from workbook.targets import Target, configured
 
 GET_ROUTES = {"items": [{"routeId": "r", "routeKey": "GET /hello", "authorizationType": "AWS_IAM"}]}
@@ -73,6 +74,16 @@ def test_a_route_that_is_not_known_yet_is_waited_for(kind: str, requests: int):
         doors.wait_until_open(Target("embedded", endpoint), {"ab12": kind})
     assert requests <= len(handler.asked)
     assert all(path.startswith("/_aws/execute-api/ab12/") for path in handler.asked)
+
+
+def test_no_meter_takes_a_look_for_an_invocation(tmp_path: Path):
+    """Nothing is invoked by it, so no REPORT would ever take the place of the guess; what is asked of API Gateway is counted."""
+    handler = type("Open", (Gateway,), {"asked": [], "door": lambda self, *_: Gateway.door(self, 6, self.path)})
+    with served(handler) as endpoint:
+        there = Target("embedded", endpoint, meter=Meter(tmp_path / FOLDER / "a.jsonl", region="us-east-1"))
+        doors.wait_until_open(there, {"ab12": "AWS::ApiGatewayV2::Api"})
+    assert 2 == len(handler.asked)
+    assert {"apigatewayv2 GetApi": 1, "apigatewayv2 GetRoutes": 1} == called(tmp_path, "a")
 
 
 def test_waiting_for_a_door_has_an_end(monkeypatch: pytest.MonkeyPatch):
