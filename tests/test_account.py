@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -249,7 +250,22 @@ def test_kernels_know_what_their_run_found_out(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv(name, value)
     assert found == account.known(Target("aws", None, "eu-west-1"))
     assert None is Account.from_environment("eu-west-2")
-    assert "mailer" not in json.dumps(found.to_facts())
+
+
+def test_what_a_run_keeps_names_neither_the_account_nor_anybody_in_it():
+    """A run folder may be shown to others: an ARN and twelve digits are left out of whatever words AWS used."""
+    unknown = (
+        f"concurrency: User: {DENIED.split()[1]} may not do lambda:X on arn:aws:lambda:eu-west-1:{ACCOUNT_ID}:function:f.",
+        f"plan: The account {ACCOUNT_ID} has none.",
+    )
+    role = f"arn:aws:iam::{ACCOUNT_ID}:role/logs"
+    found = Account("eu-west-1", Plan("PAID"), foreign=("mailer",), logging_role=role, unknown=unknown)
+    facts = found.to_facts()
+    said = json.dumps(facts)
+    assert [] == [secret for secret in ("mailer", "arn:", ACCOUNT_ID, "role/logs", "user/ada") if secret in said]
+    assert ["concurrency: User: … may not do lambda:X on ….", "plan: The account … has none."] == facts["unknown"]
+    has = [replace(found, logging_role=said).to_facts()["has_logging_role"] for said in (role, "", None)]
+    assert [True, False, None] == has
 
 
 def test_an_emulators_own_account_is_not_asked():
@@ -280,6 +296,6 @@ def test_a_run_says_what_it_found_out_once_and_keeps_it(aws: FakeAws, tmp_path: 
     report = run(target="aws", notebooks=tmp_path / "notebooks", out=tmp_path / "run", screen=Screen(screen))
     assert 0 == report.exit_status, report
     facts = json.loads((tmp_path / "run" / "run.json").read_text())["account"]
-    assert (10, "arn:aws:iam::1:role/logs") == (facts["concurrency"], facts["logging_role"])
+    assert (10, True) == (facts["concurrency"], facts["has_logging_role"])
     assert "10 invocations at once" in screen.getvalue()
     assert 1 == [request for _, _, request in aws.seen].count("GET /2016-08-19/account-settings")

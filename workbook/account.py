@@ -5,6 +5,7 @@ Every question is one call that changes nothing. What the caller may not read is
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypeVar
@@ -24,6 +25,7 @@ _SHARED = "WORKBOOK_SHARED_ACCOUNT"
 _ADMITTED = "WORKBOOK_ADMITTED"  # how a run hands its kernels what it found out, so that no lesson has to ask again
 _PLAN_REGION = "us-east-1"  # the one in which the Free Tier API answers: https://docs.aws.amazon.com/general/latest/gr/billing.html
 _NAMED = 3  # foreign functions that are named; the others are counted
+_NAMES_ACCOUNT = re.compile(r"\barn:[^\s\"',]*[^\s\"',.]|(?<!\d)\d{12}(?!\d)")
 Answer = TypeVar("Answer")
 
 
@@ -61,7 +63,7 @@ class Account:
     unreserved: int | None = None  # of those, what no function has reserved for itself
     foreign: tuple[str, ...] | None = None  # functions that neither a lesson nor the sweeper is
     has_boundary: bool | None = None
-    logging_role: str | None = None  # of API Gateway, for the whole account and region; ours to read only
+    logging_role: str | None = None  # of API Gateway, for the whole account and region; ours to read only; "": none
     is_broad: bool | None = None  # whether the caller may do more than lessons need
     unknown: tuple[str, ...] = ()  # what couldn't be found out, and why
 
@@ -80,9 +82,14 @@ class Account:
         return [*lines, *(f"Account: unknown: {what}" for what in self.unknown)]
 
     def to_facts(self) -> dict[str, Any]:
-        """Return all of it as plain values, without the names of others' functions."""
+        """Return all of it as plain values, without what names the account or others' functions and roles."""
         facts = asdict(self)
-        return facts | {"foreign": None if self.foreign is None else len(self.foreign)}
+        del facts["logging_role"]
+        return facts | {
+            "foreign": None if self.foreign is None else len(self.foreign),
+            "has_logging_role": None if self.logging_role is None else bool(self.logging_role),
+            "unknown": [_NAMES_ACCOUNT.sub("…", what) for what in self.unknown],
+        }
 
     def to_environment(self) -> dict[str, str]:
         """Return the environment variable by which a kernel knows it too."""
@@ -146,7 +153,7 @@ def examine(target: Target) -> Account:
         foreign=ask("functions", lambda: _foreign(target)),
         has_boundary=ask("permissions boundary", lambda: _has_boundary(target)),
         logging_role=ask(
-            "API Gateway's logging role", lambda: target.client("apigateway").get_account().get("cloudwatchRoleArn")
+            "API Gateway's logging role", lambda: target.client("apigateway").get_account().get("cloudwatchRoleArn", "")
         ),
         is_broad=_is_broad(target),
         unknown=tuple(unknown),
