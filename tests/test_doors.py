@@ -22,8 +22,6 @@ def test_all_doors_of_a_lesson_open_without_a_call_of_its_function(tmp_path: Pat
     with rehearsals.account(tmp_path) as emulator:
         for name, value in rehearsals.principal(emulator).items():
             monkeypatch.setenv(name, value)
-        boundary = {"PolicyName": "workbook-boundary", "PolicyDocument": json.dumps(rehearsals.ANYTHING)}
-        rehearsals.root(emulator).client("iam").create_policy(**boundary)
         there = configured("aws")
         for outputs in deployed(there, "02_front_door"):
             logs = there.client("logs").describe_log_streams(logGroupName=f"/aws/lambda/{outputs['FunctionName']}")
