@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from workbook import removal, stack
 from workbook.account import SWEEPER
+from workbook.credentials import POLICY
 from workbook.errors import TargetError
 from workbook.removal import Fate, State
 from workbook.stack import EXPIRES, OWNER, RUN
@@ -53,15 +54,18 @@ class Thing:
 
 @dataclass(frozen=True)
 class Swept:
-    """What went, what goes by itself at a date, and what is left with its reason."""
+    """What went, what goes by itself at a date, what is left with its reason, and the runs of which nothing was to go."""
 
     removed: list[str]
     pending: list[Fate]
     left: list[Fate]
+    staying: list[str]
 
     def __str__(self) -> str:
         if self.left:
             return f"Left, and it may cost money: {'; '.join(map(str, self.left))}."
+        if self.staying:
+            return f"Nothing of what was to go is left. What stays, and may cost money: {'; '.join(self.staying)}."
         if self.pending:
             return "Nothing billable is left: what is pending costs nothing."
         return "Nothing billable is left."
@@ -90,10 +94,14 @@ def sweep(
     is_wanted = _Wanted(run, owner, (now or datetime.now(UTC)) if expired else None, frozenset(keep))
     fates: dict[str, Fate] = {}
     for _ in range(_ROUNDS):
-        found = [fate for thing in _wanted(target, is_wanted) for fate in _told(thing.remove(), say)]
+        staying: dict[str, str] = {}
+        wanted = _wanted(target, is_wanted, staying)
+        found = [fate for thing in wanted for fate in _told(thing.remove(), say)]
         for fate in found:
             if fate.state is not State.ABSENT:
                 fates[fate.thing] = fate
+            elif fate.thing in fates and fates[fate.thing].state is State.LEFT:  # it has gone meanwhile
+                del fates[fate.thing]
         if not any(fate.state is State.REMOVED for fate in found):
             break
     for fate in fates.values():
@@ -102,6 +110,7 @@ def sweep(
     return Swept(
         [fate.thing for fate in fates.values() if fate.state is State.REMOVED],
         *([fate for fate in fates.values() if fate.state is state] for state in (State.PENDING, State.LEFT)),
+        [*staying.values()],
     )
 
 
@@ -166,18 +175,18 @@ class _Wanted:
         return self.expired_at is None or (thing.expires is not None and thing.expires <= self.expired_at)
 
 
-def _wanted(target: Target, is_wanted: Callable[[Thing], bool]) -> Iterator[Thing]:
-    """Yield what is to go: stacks first, since most of the rest goes with them.
+def _wanted(target: Target, is_wanted: Callable[[Thing], bool], staying: dict[str, str]) -> Iterator[Thing]:
+    """Yield what is to go: stacks first, since most of the rest goes with them. The runs that stay are noted in words.
 
     A thing without tags follows the run that its name tells, which may be another's or be kept.
     """
-    others = set()
     for find in (_stacks, _tagged, _functions, _log_groups, _buckets, _roles):
         for thing in list(_asked(target, find)):
-            if is_wanted(thing) and (thing.tags.get(RUN) or thing.run not in others):
+            if is_wanted(thing) and (thing.tags.get(RUN) or thing.run not in staying):
                 yield thing
-            elif thing.tags.get(RUN):
-                others.add(thing.run)
+            elif thing.run and thing.tags.get(RUN):
+                until = f", until {thing.expires:%Y-%m-%d %H:%M} UTC" if thing.expires else ""
+                staying[thing.run] = f"run {thing.run} of {thing.tags.get(OWNER, 'nobody known')}{until}"
 
 
 def _asked(target: Target, find: Callable[[Target], Iterator[Thing]]) -> Iterator[Thing]:
@@ -187,7 +196,7 @@ def _asked(target: Target, find: Callable[[Target], Iterator[Thing]]) -> Iterato
         raise TargetError(
             f"{error.operation_name} was refused: {error.response['Error'].get('Message', error)}",
             why="What the workbook may not look for it can't remove, and it can't say that nothing is left.",
-            fix="Let these credentials do it, as infra/learner-policy.json does, and clean again.",
+            fix=f"Let these credentials do it, as {POLICY} do, and clean again.",
         ) from error
 
 
