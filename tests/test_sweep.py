@@ -157,7 +157,9 @@ def test_others_things_stay_unless_everyone_is_asked_for(
     deploy(bob, tmp_path, run="20261122-100000-b0b0")
     bob.client("logs").create_log_group(logGroupName="/aws/lambda/wb-20261122-100000-b0b0-own")
     deploy(alice, tmp_path)
-    assert [f"stack wb-{RUN}-lesson"] == quietly(alice).removed
+    swept = quietly(alice)
+    assert [f"stack wb-{RUN}-lesson"] == swept.removed
+    assert "What stays, and may cost money: run 20261122-100000-b0b0 of bob, until" in str(swept)
     assert ["wb-20261122-100000-b0b0-lesson"] == stacks(alice)
     assert {"stack", "log"} == names(quietly(alice, everyone=True))
     assert [] == stacks(alice)
