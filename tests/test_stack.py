@@ -44,6 +44,20 @@ ROLE = (
     "      AssumeRolePolicyDocument:\n"
     "        Statement: {Effect: Deny, Principal: '*', Action: 'sts:AssumeRole'}\n"
 )
+APIS = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Http:
+    Type: AWS::Serverless::HttpApi
+    Properties: {Tags: {colour: green}, DefinitionBody: {openapi: 3.0.1, info: {title: h, version: "1"}, paths: {}}}
+  Rest:
+    Type: AWS::Serverless::Api
+    Properties:
+      Tags: {colour: green}
+      StageName: prod
+      OpenApiVersion: "2.0"
+      DefinitionBody: {swagger: "2.0", info: {title: r, version: "1"}, paths: {}}
+"""
 BROKEN_QUEUE = QUEUE.format(99999999)  # AWS allows 12 hours at most
 
 
@@ -172,6 +186,21 @@ def test_everything_carries_the_tags(desk: Desk):
     assert [{"Key": "workbook:run", "Value": desk.name}] == bucket
     assert [desk.name] == stack.leftovers(desk.target, desk.name)
     assert [] == stack.leftovers(desk.target, "another-run")
+
+
+def test_every_api_and_stage_carries_the_tags(desk: Desk):
+    """They may not get a stack's tags, so they have them of their own, beside those that the template gives."""
+    made = desk.deploy(APIS).resources
+    cloudformation, name = desk.target.client("cloudformation"), {"StackName": desk.name}
+    sent = cloudformation.get_template(**name, TemplateStage="Processed")["TemplateBody"]["Resources"]
+    own = {"colour": "green", "workbook:run": desk.name}
+    by_sam = {"httpapi:createdBy": "SAM"} | own
+    tagged = {one["Type"]: one["Properties"] for one in sent.values()}
+    for kind in ("AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"):
+        assert own == {tag["Key"]: tag["Value"] for tag in tagged[kind]["Tags"]}
+    assert by_sam == tagged["AWS::ApiGatewayV2::Stage"]["Tags"]
+    assert "Tags" not in tagged["AWS::ApiGatewayV2::Api"]  # CloudFormation refuses them beside a body
+    assert by_sam.items() <= desk.target.client("apigatewayv2").get_api(ApiId=made["Http"])["Tags"].items()
 
 
 def test_a_template_without_code_needs_no_bucket(desk: Desk):

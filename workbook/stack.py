@@ -56,8 +56,8 @@ def deploy(
 ) -> Stack:
     """Deploy a template under a stack name and return the stack; what is there already and unchanged stays as it is.
 
-    `tags` are put on the stack, its resources and its bucket, which is `bucket`, or else called after the stack and the
-    account. `say` gets one line for each resource that is ready.
+    `tags` are put on the stack, its resources and its bucket, and on each API by the template that is sent. The bucket is
+    `bucket`, or else called after the stack and the account. `say` gets one line for each resource that is ready.
     `remember` gets an entry for `teardown` before each thing is made.
 
     On AWS its roles have the permissions boundary, unless it isn't `bounded`, and its APIs answer by then: see `doors.wait_until_open`.
@@ -83,13 +83,14 @@ def deploy(
             for logical_id, package in packages.items():
                 body["Resources"][logical_id]["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": _key(package)}
         _bound(body, target.boundary_arn if bounded else None)
+        _tag_apis(body, tags)
         remember({"undo": "stack", "name": name})
         change_set = _create_change_set(target, name, body, tags, parameters or {})
         changed = _is_change(cloudformation, change_set, name)
         if changed:
             _execute(cloudformation, change_set, name, say)
         else:
-            cloudformation.delete_change_set(ChangeSetName=change_set["Id"])
+            cloudformation.delete_change_set(StackName=name, ChangeSetName=change_set["Id"])
             say(f"{name}: nothing has changed")
         resources = _resources(cloudformation, name)
         outputs = describe(cloudformation, name).get("Outputs", [])
@@ -243,6 +244,20 @@ def _bound(template: dict[str, Any], boundary_arn: str | None) -> None:
             resource.setdefault("Properties", {})["PermissionsBoundary"] = boundary_arn
 
 
+def _tag_apis(template: dict[str, Any], tags: Mapping[str, str]) -> None:
+    """Give each API of a template the tags, since it may not get the stack's, and could be neither found nor deleted by them.
+
+    SAM writes those of an HTTP API into its OpenAPI body, beside which CloudFormation takes none, and hands them on to the stage
+    of either kind: https://github.com/aws/serverless-application-model/issues/3615
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] in {"AWS::Serverless::Api", "AWS::Serverless::HttpApi"}:
+            properties = resource.setdefault("Properties", {})
+            properties["Tags"] = {**properties.get("Tags", {}), **tags}
+            if resource["Type"] == "AWS::Serverless::Api":
+                properties["PropagateTags"] = True
+
+
 def _create_change_set(
     target: Target, name: str, body: dict[str, Any], tags: dict[str, str], parameters: dict[str, str]
 ) -> dict[str, Any]:
@@ -279,7 +294,7 @@ def _is_change(cloudformation: Any, change_set: dict[str, Any], name: str) -> bo
     """Return whether there is anything to do, once CloudFormation knows."""
 
     def answer() -> dict[str, Any] | None:
-        described = cloudformation.describe_change_set(ChangeSetName=change_set["Id"])
+        described = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set["Id"])
         return described if described["Status"] in {"CREATE_COMPLETE", "FAILED"} else None
 
     described = until(answer, f"the change set of {name}")
@@ -295,7 +310,7 @@ def _execute(cloudformation: Any, change_set: dict[str, Any], name: str, say: Ca
     """Make the change, tell of each resource that is done, and return when the stack is as it should be."""
     stack_id = change_set["StackId"]
     known = {event["EventId"] for event in _events(cloudformation, stack_id)}
-    cloudformation.execute_change_set(ChangeSetName=change_set["Id"])
+    cloudformation.execute_change_set(StackName=name, ChangeSetName=change_set["Id"])
     reasons = []
     for event in _story(cloudformation, stack_id, known):
         status = event["ResourceStatus"]

@@ -53,7 +53,7 @@ def as_user(account: Emulator, request: pytest.FixtureRequest, monkeypatch: pyte
     return make
 
 
-def _may(*actions: str, on: str = "*", **condition: Any) -> dict[str, Any]:
+def _may(*actions: str, on: str | list[str] = "*", **condition: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": list(actions), "Resource": on, "Condition": condition}
 
 
@@ -277,6 +277,52 @@ def test_conditions_meet_what_a_resource_says_of_itself(as_user: As):
     resources = target.client("cloudformation").list_stack_resources(StackName="wb-bound")["StackResourceSummaries"]
     role = target.client("iam").get_role(RoleName=resources[0]["PhysicalResourceId"])["Role"]
     assert boundary == role["PermissionsBoundary"]["PermissionsBoundaryArn"]
+
+
+HTTP_API = {"openapi": "3.0.1", "info": {"title": "wb-api", "version": "1"}, "paths": {}}
+REST_API = {"swagger": "2.0", "info": {"title": "wb-api", "version": "1"}, "paths": {}}
+API_TAG = [{"Key": "workbook:run", "Value": "1"}]
+GATEWAY = "arn:aws:apigateway:*::/"
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("AWS::ApiGatewayV2::Api", {"Body": HTTP_API}),
+        ("AWS::ApiGateway::RestApi", {"Body": REST_API}),
+        ("AWS::ApiGateway::RestApi", {"Body": REST_API | {"tags": [{"name": "workbook:run"}]}}),
+    ],
+    ids=["http", "rest", "rest-body"],
+)
+def test_an_api_is_not_tagged_by_its_stack(as_user: As, kind: str, properties: dict[str, Any]):
+    """Whoever may delete only what is tagged can't delete an API that only its stack has the tag of."""
+    make = _may("apigateway:POST", "apigateway:PUT", "apigateway:GET", on=f"{GATEWAY}*")
+    delete = _may("apigateway:DELETE", on=f"{GATEWAY}*", Null={"aws:ResourceTag/workbook:run": "false"})
+    target = as_user(STACKS, make, delete)
+    name = f"wb-untagged-{'http' if 'V2' in kind else 'rest'}-{len(json.dumps(properties))}"
+    _deploy(target, {"Resources": {"Api": {"Type": kind, "Properties": properties}}}, name)
+    target.client("cloudformation").delete_stack(StackName=name)
+    assert "DELETE_FAILED" == _ended(target, name)["StackStatus"]
+    assert "apigateway:DELETE" in _reasons(target, name, "DELETE_FAILED")[0]
+
+
+def test_an_api_is_tagged_by_its_template(as_user: As):
+    """The tags of an HTTP API may stand in its body, and those of a REST API count for its deployments, too."""
+    make = _may("apigateway:PUT", "apigateway:GET", on=f"{GATEWAY}*")
+    ours = {"Null": {"aws:ResourceTag/workbook:run": "false"}}
+    apis = _may("apigateway:POST", on=[f"{GATEWAY}apis", f"{GATEWAY}restapis"])
+    tag = _may("apigateway:POST", on=f"{GATEWAY}tags/*", Null={"aws:RequestTag/workbook:run": "false"})
+    target = as_user(STACKS, make, apis, tag, _may("apigateway:POST", "apigateway:DELETE", on=f"{GATEWAY}*", **ours))
+    tagged = {"tags": [{"name": "workbook:run", "x-amazon-apigateway-tag-value": "1"}]}
+    resources = {
+        "Http": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": HTTP_API | tagged}},
+        "Rest": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": REST_API, "Tags": API_TAG}},
+        "Deployed": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Rest"}}},
+    }
+    assert "CREATE_COMPLETE" == _deploy(target, {"Resources": resources}, "wb-tagged-apis")["StackStatus"]
+    target.client("cloudformation").delete_stack(StackName="wb-tagged-apis")
+    with pytest.raises(ClientError, match="does not exist"):
+        _ended(target, "wb-tagged-apis")
 
 
 def test_root_may_deploy_whatever_it_likes(account: Emulator):

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 from ministack.core import iam_evaluator
 from ministack.core.iam_actions import identity_denial_message
 from ministack.core.responses import get_account_id
-from ministack.services import cloudformation, iam
+from ministack.services import apigateway_v1, cloudformation, iam
 from ministack.services.cloudformation import stacks
 from ministack.services.cloudformation.provisioners import _tag_map
 
 from workbook.emulator import trail
+from workbook.emulator.corrections import http_api_body
 
 TABLE = Path(__file__).resolve().parents[2] / "data" / "reference" / "cloudformation_permissions.csv"
 Properties = Mapping[str, Any]
@@ -33,6 +34,13 @@ class Need(NamedTuple):
     action: str
     resource: str
     when: str
+
+
+class Tags(NamedTuple):
+    """The tags that a request for a resource gives, and those that count as the resource's."""
+
+    of_request: Mapping[str, str]
+    of_resource: Mapping[str, str]
 
 
 def needs() -> dict[tuple[str, str], list[Need]]:
@@ -56,12 +64,12 @@ def install() -> None:
         try:
             for need in itertools.chain.from_iterable(table.get((kind, step), ()) for step in steps):
                 if not need.when or need.when in changed:
-                    _ask(need, name, properties, _tags(stack, properties))
+                    _ask(need, name, properties, _tags(stack, kind, properties))
         finally:
             trail.stack.reset(token)
 
     def provision_with_rights(kind: str, logical_id: str, properties: Properties, stack: str) -> Any:
-        present = {*properties, *(["Tags"] if _tags(stack, properties) else [])}
+        present = {*properties, *(["Tags"] if _tags(stack, kind, properties).of_request else [])}
         # CloudFormation reads what it made, for the attributes; what is refused then is undone. So it is asked before.
         require(("create", "read"), kind, f"{stack}-{logical_id}-*", properties, stack, present)
         made = provision(kind, logical_id, properties, stack)
@@ -86,7 +94,7 @@ def install() -> None:
     stacks._delete_resource = delete_with_rights
 
 
-def _ask(need: Need, name: str, properties: Properties, tags: Mapping[str, str]) -> None:
+def _ask(need: Need, name: str, properties: Properties, tags: Tags) -> None:
     """Raise what fails the resource if the caller may not do what is needed."""
     who = trail.caller.get()
     resource = _resource(need.resource, name, properties, who.region)
@@ -125,17 +133,31 @@ def _name(value: str) -> str:
     return value.rpartition("/")[2] if value.startswith("http") else value
 
 
-def _tags(stack: str, properties: Properties) -> dict[str, str]:
-    """Return the tags of a resource: the stack's, which CloudFormation hands on, and its own."""
-    return _tag_map(cloudformation._stacks.get(stack, {}).get("Tags")) | _tag_map(properties.get("Tags"))
+def _tags(stack: str, kind: str, properties: Properties) -> Tags:
+    """Return the tags of a resource: its own, and the stack's, which CloudFormation hands on.
+
+    API Gateway's resources are reported not to get the stack's (https://github.com/aws/serverless-application-model/issues/1838),
+    so none is taken for granted there. What an HTTP API is tagged with may stand in its OpenAPI body, and to what belongs to a
+    REST API, that API's tags count as well:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html
+    """
+    own = _tag_map(properties.get("Tags"))
+    if not kind.startswith("AWS::ApiGateway"):
+        handed_on = _tag_map(cloudformation._stacks.get(stack, {}).get("Tags"))
+        return Tags(handed_on | own, handed_on | own)
+    if kind == "AWS::ApiGatewayV2::Api":
+        own |= http_api_body.tags(properties.get("Body") or {})
+    parent = apigateway_v1._rest_apis.get(properties.get("RestApiId")) or {}
+    return Tags(own, parent.get("tags", {}) | own)
 
 
-def _condition_keys(action: str, properties: Properties, tags: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _condition_keys(action: str, properties: Properties, tags: Tags) -> Iterator[tuple[str, Any]]:
     """Yield the condition keys of a request that CloudFormation makes for a resource, with their values."""
-    for key, value in tags.items():
+    for key, value in tags.of_request.items():
         yield f"aws:RequestTag/{key}", value
+    for key, value in tags.of_resource.items():
         yield f"aws:ResourceTag/{key}", value
-    yield "aws:TagKeys", list(tags)
+    yield "aws:TagKeys", list(tags.of_request)
     match action:
         case "iam:PassRole":
             yield "iam:PassedToService", "lambda.amazonaws.com"

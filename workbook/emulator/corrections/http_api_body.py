@@ -64,6 +64,14 @@ def routes(body: dict[str, Any]) -> Iterator[Route]:
                 )
 
 
+def tags(body: dict[str, Any]) -> dict[str, str]:
+    """Return the tags that an OpenAPI definition gives its API.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-openapi-extensions-x-amazon-apigateway-tag-value.html
+    """
+    return {tag["name"]: str(tag.get("x-amazon-apigateway-tag-value", "")) for tag in body.get("tags") or ()}
+
+
 def _with_name(properties: dict[str, Any]) -> dict[str, Any]:
     """Return the properties with the definition's title as the name, where they have none of their own."""
     title = ((properties.get("Body") or {}).get("info") or {}).get("title")
@@ -71,10 +79,11 @@ def _with_name(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _import(api_id: str, properties: dict[str, Any]) -> None:
-    """Give the API the routes of its definition, in place of those it has. Without a definition it keeps its own."""
+    """Give the API the tags of its definition, and its routes in place of those it has. Without a definition it keeps its own."""
     body = properties.get("Body")
     if not body:
         return
+    apigateway._apis[api_id]["tags"] |= tags(body)
     apigateway._routes[api_id], apigateway._integrations[api_id] = {}, {}
     for route in routes(body):
         given = route.integration
