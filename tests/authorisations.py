@@ -67,6 +67,14 @@ UNENFORCED = (
 )
 
 
+# What no name and no tag can bound, for the page about AWS.
+UNBOUNDED = (
+    "A few rights can be bound neither to a name nor to a tag on AWS: to make an API, to add a stage to an HTTP API, to call an "
+    "API that asks for a signature, and to give an API or an event source mapping the workbook's tag. So in an account with "
+    "APIs of others a learner could call them, and change or delete one after giving it the tag."
+)
+
+
 def unenforced_table() -> str:
     """Return what the emulator doesn't enforce as a Markdown table, for the page about AWS."""
     rows = [f"| {row.what} | {row.on_aws} | `{row.checked_by}` |" for row in UNENFORCED]

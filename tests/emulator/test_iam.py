@@ -187,9 +187,16 @@ def test_a_change_set_is_its_stacks(as_user: As):
     assert "CREATE_COMPLETE" == _ended(target, "wb-changed")["StackStatus"]
 
 
+API = f"arn:aws:apigateway:{rehearsals.REGION}:"
 FOREIGN = [
     ("apigateway", "update_account", {"patchOperations": []}),
     ("apigateway", "delete_rest_api", {"restApiId": "foreign"}),
+    ("apigateway", "update_rest_api", {"restApiId": "foreign", "patchOperations": []}),
+    ("apigateway", "put_rest_api", {"restApiId": "foreign", "body": b"{}"}),
+    ("apigatewayv2", "update_api", {"ApiId": "foreign", "Name": "mine"}),
+    ("apigateway", "tag_resource", {"resourceArn": f"{API}/domainnames/foreign", "tags": {"workbook:run": "1"}}),
+    ("apigateway", "tag_resource", {"resourceArn": f"{API}/restapis/foreign", "tags": {"colour": "green"}}),
+    ("apigateway", "untag_resource", {"resourceArn": f"{API}/restapis/foreign", "tagKeys": ["workbook:run"]}),
     ("iam", "delete_role_permissions_boundary", {"RoleName": "wb-role"}),
     ("iam", "create_role", {"RoleName": "wb-free", "AssumeRolePolicyDocument": json.dumps(TRUST)}),
     ("iam", "put_role_policy", {"RoleName": "wb-role", "PolicyName": "p", "PolicyDocument": "{}"}),
