@@ -125,6 +125,12 @@ def resource_types(action: str) -> list[str]:
     return _published()[service]["Actions"][name.lower()].get("Resources", [])
 
 
+def condition_keys(action: str) -> set[str]:
+    """Return the condition keys of the resource types that an action can be limited to, such as "aws:ResourceTag/${TagKey}"."""
+    kinds = _published()[action.split(":")[0]]["Resources"]
+    return {key for kind in resource_types(action) for key in kinds[kind.lower()].get("ConditionKeys") or ()}
+
+
 def fits(action: str, resource: str) -> bool:
     """Return whether a resource of a policy, with its wildcards, can be one of the types that an action is about."""
     service = action.split(":")[0]

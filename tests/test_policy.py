@@ -21,6 +21,7 @@ from authorisations import (
     UNENFORCED,
     Grant,
     allowed,
+    condition_keys,
     covers,
     fits,
     grants,
@@ -114,6 +115,17 @@ def test_each_resource_of_a_policy_fits_its_action(path: Path):
             assert not resource_types(grant.action) or grant.action in UNLIMITED, grant
         else:
             assert fits(grant.action, grant.resource) or grant.resource in UNLISTED, grant
+
+
+def test_an_api_can_be_known_by_its_name_and_its_tags():
+    """AWS knows the condition keys that stand for them; it would take an unknown one without a word, and never meet it."""
+    policies = (*map(_read, LEARNER_POLICIES), _sweepers())
+    given = [grant for policy in policies for grant in grants(policy) if grant.action.startswith("apigateway:")]
+    used = {(grant.action, key) for grant in given for condition in grant.conditions.values() for key in condition}
+    assert {"apigateway:Resource/ApiName", "aws:ResourceTag/workbook:run"} <= {key for _, key in used}
+    for action, key in used:
+        if not key.startswith("aws:RequestTag/"):  # which goes with the action, not with its resource
+            assert re.sub("/workbook:run$", "/${TagKey}", key) in condition_keys(action), (action, key)
 
 
 def _is_read(action: str) -> bool:
@@ -310,6 +322,15 @@ def test_a_role_trusts_lambda_alone(path: Path):
     for role in _of_type(path, "AWS::IAM::Role").values():
         trusted = [statement["Principal"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
         assert [{"Service": "lambda.amazonaws.com"}] == trusted
+
+
+@every_template
+def test_an_api_is_called_after_its_stack(path: Path):
+    """By that name it may be deleted, should it have lost its tags."""
+    for name, one in resources(path).items():
+        if one["Type"] in {"AWS::ApiGateway::RestApi", "AWS::ApiGatewayV2::Api"}:
+            assert STACK == one["Properties"]["Body"]["info"]["title"], name
+            assert "Name" not in one["Properties"], name
 
 
 # in the run of all lessons
