@@ -177,6 +177,25 @@ def test_changed_code_replaces_the_old(desk: Desk):
     assert (True, name, "two green") == (deployed.changed, deployed.outputs["Paint"], desk.run(name))
 
 
+def test_a_change_set_is_named_with_its_stack(desk: Desk):
+    """A right on a stack is then asked for under its name, whether the change is made or found to be none."""
+    calls: list[tuple[str, str]] = []
+    events = desk.target.client("cloudformation").meta.events
+
+    def note(params: dict[str, str], model: Any, **_: Any) -> None:
+        if model.name.endswith("ChangeSet"):
+            calls.append((model.name, params["StackName"]))
+
+    events.register("provide-client-params.cloudformation", note, unique_id="note")
+    try:
+        desk.deploy(QUEUE.format(30))
+        desk.deploy(QUEUE.format(30))
+    finally:
+        events.unregister("provide-client-params.cloudformation", unique_id="note")
+    asked = {"CreateChangeSet", "DescribeChangeSet", "ExecuteChangeSet", "DeleteChangeSet"}
+    assert {(operation, desk.name) for operation in asked} == set(calls)
+
+
 def test_everything_carries_the_tags(desk: Desk):
     """Stack, function and bucket can be found by their run, whatever becomes of our memory."""
     function = desk.deploy(FUNCTION).outputs["Paint"]
