@@ -11,6 +11,8 @@ LOG := $(VENV)/setup.log
 QUIET := $(VENV)/etc/jupyter/labconfig/page_config.json
 # As in: make run TARGET=localstack, make clean TARGET=aws EXPIRED=yes
 FOR := $(if $(TARGET),--target $(TARGET))
+# Tests that look at a run of all lessons, some of which measure the processor: nothing runs beside them.
+LESSONS_RUN := tests/test_lessons_run.py tests/test_policy.py
 STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill metadata.widgets"
 
 .DEFAULT_GOAL := help
@@ -77,7 +79,8 @@ test: $(READY)
 	@$(BIN)/ruff format --quiet --check . || { echo "Files above are not formatted. Run: $(BIN)/ruff format ." >&2; exit 1; }
 	@said=$$($(BIN)/lint-imports --no-logo) || { echo "$$said"; exit 1; }
 	@$(STRIP) --verify notebooks/*.ipynb || { echo "A notebook is stored with outputs. Run: make strip" >&2; exit 1; }
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(LESSONS_RUN:%=--ignore %)
+	@$(BIN)/python -m pytest $(LESSONS_RUN)
 	@out=$$(mktemp -d) && $(BIN)/python -m workbook run --quick --out "$$out" && rm -r "$$out" && echo "As all passed, that folder is gone again."
 
 # The environment is stale if what it was made from changed, if the folder was moved, if its Python has gone, or if another
