@@ -24,7 +24,7 @@ FOLDER = REFERENCE / "measured"
 LICENCE = (
     "CC0-1.0"  # figures that anybody may use for anything, as NOTICE asks nothing more of data than that it is named
 )
-NOTHING = "No measured run has been contributed yet: python -m workbook contribute"
+NOTHING = "None yet: python -m workbook contribute"  # pandas shows no more than 50 characters of a cell
 
 _BEGINNING = date(2014, 11, 13)  # https://aws.amazon.com/blogs/aws/run-code-cloud/
 _IDENTIFIERS = {
